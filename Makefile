@@ -1,0 +1,72 @@
+# Every target does its own set-up: environment, pinned packages, extension. `make help` lists them.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
+STAMPS := $(VENV)/.stamps
+
+NATIVE_SOURCES := $(wildcard CMakeLists.txt cmake/* csrc/*/* csrc/*/*/*)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help environment build test pytest lint format demo bench docs check-cuda clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# torch first and exactly: whatever else is installed must accept it.
+$(STAMPS)/environment: constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed; set PYTHON=")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@mkdir -p $(STAMPS)
+	@echo "installing the pinned packages into $(VENV)"
+	@$(PIP) "$$(grep '^torch==' constraints.txt)"
+	@$(PIP) -r constraints.txt
+	@touch $@
+
+# Editable and without build isolation: ninja rebuilds only what changed.
+$(STAMPS)/extension: $(STAMPS)/environment $(NATIVE_SOURCES)
+	@echo "building the extension"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+environment: $(STAMPS)/environment  ## create .venv with the pinned packages
+build: $(STAMPS)/extension  ## build the extension into .venv
+
+test: lint pytest  ## lint, then run every test
+
+pytest: build  ## run the tests alone
+	@$(BIN)/python -m pytest
+
+lint: build  ## ruff, mypy --strict, clang-format, documentation with warnings as errors
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy fusion_kernels
+	@git ls-files -z 'csrc/*.hpp' 'csrc/*.cpp' 'csrc/*.cuh' 'csrc/*.cu' 'csrc/*.h' \
+	  | xargs -0 -r $(BIN)/clang-format --dry-run --Werror
+	@$(BIN)/mkdocs build --strict --quiet --site-dir build/site
+
+format: environment  ## format Python and C++ in place
+	@$(BIN)/ruff check --fix --quiet . && $(BIN)/ruff format --quiet .
+	@git ls-files -z 'csrc/*.hpp' 'csrc/*.cpp' 'csrc/*.cuh' 'csrc/*.cu' 'csrc/*.h' | xargs -0 -r $(BIN)/clang-format -i
+
+demo: build  ## fine-tune a real model on four real tasks, merge, evaluate, print the table
+	@$(BIN)/python -m examples.demo
+
+bench: build  ## measure merges against mergekit (if installed) and the disk's floor
+	@$(BIN)/python benchmarks/bench_merge.py
+
+docs: build  ## build the documentation into build/site
+	@$(BIN)/mkdocs build --strict --site-dir build/site
+	@echo "build/site/index.html"
+
+check-cuda: build  ## compile every method for sm_90, when nvcc is there
+	@if command -v nvcc >/dev/null; then \
+	  cmake --build "$$(ls -d build/cp3*-linux_x86_64 | head -1)" --target check_cuda; \
+	else \
+	  echo "check-cuda did nothing: nvcc is not on PATH"; \
+	fi
+
+clean:  ## remove what was built; .venv stays
+	@rm -rf build dist site .mypy_cache .ruff_cache .pytest_cache $(STAMPS)/extension
