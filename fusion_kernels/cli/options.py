@@ -13,7 +13,7 @@ from fusion_kernels.cli.arguments import Arguments
 def complete_method(incomplete: str) -> list[str]:
     from fusion_kernels import methods
 
-    return [name for name in methods() if name.startswith(incomplete)]
+    return [method.name for method in methods() if method.name.startswith(incomplete)]
 
 
 def with_merge_arguments(run: Callable[..., int]) -> Callable[..., int]:
@@ -33,7 +33,7 @@ def with_merge_arguments(run: Callable[..., int]) -> Callable[..., int]:
                 "-p",
                 "--parameters",
                 metavar="NAME=VALUE",
-                help="One for all (density=0.5), one each (weight=0.3,0.7), or one model's (weight.A=0.3).",
+                help="For all models (density=0.5), one each (weight=0.3,0.7), for one (weight.A=0.3).",
             ),
         ] = None,
         preset: Annotated[
