@@ -1,0 +1,1 @@
+"""Runnable examples, each ending in a result."""

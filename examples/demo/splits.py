@@ -1,0 +1,75 @@
+"""Disjoint training and test items from samples, with near-duplicates removed."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+
+from examples.demo.readers import Sample
+
+NOT_A_WORD = re.compile(r"\W+")
+FINGERPRINT_LENGTH = 160  # characters; more than the tokens the model gets to see
+
+
+class TooFewSamples(ValueError):
+    """A data set is smaller than the training and test items asked of it."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Items for training and for the one final test."""
+
+    train: list[Sample]
+    test: list[Sample]
+
+    def majority(self) -> float:
+        """Accuracy (in %) of always answering the test set's most frequent class."""
+        labels = [label for _, label in self.test]
+        return 100 * max(labels.count(label) for label in set(labels)) / len(labels)
+
+
+def fingerprint(text: str) -> str:
+    """Equal for texts that begin with the same words, whatever their case and punctuation."""
+    return NOT_A_WORD.sub(" ", text.lower()).strip()[:FINGERPRINT_LENGTH]
+
+
+def split(
+    samples: Sequence[Sample],
+    official_test: Sequence[Sample] | None,
+    classes: Container[str],
+    *,
+    train_items: int,
+    test_items: int,
+    seed: int,
+) -> Split:
+    """Draws test items first (from the official test set if there is one), then training items like none of them.
+
+    No two items, on whichever side, share a fingerprint. Samples of classes not asked for are left out.
+    """
+    draw = random.Random(seed)
+    seen: set[str] = set()
+    pool = _unlike(samples, classes, seen) if official_test is None else _unlike(official_test, classes, seen)
+    draw.shuffle(pool)
+    test, rest = pool[:test_items], pool[test_items:]
+    if official_test is not None:
+        rest = _unlike(samples, classes, seen)
+        draw.shuffle(rest)
+    train = rest[:train_items]
+    if len(test) < test_items or len(train) < train_items:
+        raise TooFewSamples(
+            f"{test_items} test and {train_items} training items were asked for; "
+            f"there are {len(test)} and {len(train)} different ones"
+        )
+    return Split(train=train, test=test)
+
+
+def _unlike(samples: Sequence[Sample], classes: Container[str], seen: set[str]) -> list[Sample]:
+    kept = []
+    for text, label in samples:
+        mark = fingerprint(text)
+        if label in classes and mark not in seen:
+            seen.add(mark)
+            kept.append((text, label))
+    return kept

@@ -1,0 +1,81 @@
+"""The table (methods × tasks), for a terminal or for Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from examples.demo.results import Row, best_merge, row_of
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+NOTHING = "–"
+
+
+def cells(row: Row, tasks: Mapping[str, str]) -> list[str]:
+    """A row's texts after its title: accuracy per task, average ± standard error, normalised average, merge seconds."""
+    average = f"{row.average:.1f}"
+    if row.standard_error is not None:
+        average += f" ± {row.standard_error:.1f}"
+    normalized = NOTHING if row.normalized is None else f"{row.normalized:.1f}"
+    seconds = NOTHING if row.merge_seconds is None else f"{row.merge_seconds:.2f}"
+    return [*(f"{row.accuracies[task]:.1f}" for task in tasks), average, normalized, seconds]
+
+
+def heads(tasks: Mapping[str, str]) -> list[str]:
+    """Titles of the columns after the first. `tasks` is {name: title}."""
+    return [*tasks.values(), "average", "normalised", "merge s"]
+
+
+def terminal_table(rows: Sequence[Row], tasks: Mapping[str, str]) -> Table:
+    """The table for a terminal; the best merge stands out."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, title="test accuracy in %", title_style="bold", pad_edge=False)
+    table.add_column("method", no_wrap=True)
+    table.add_column("setting", style="dim")
+    for head in heads(tasks):
+        table.add_column(head, justify="right", no_wrap=head == "average")
+    best = best_merge(rows)
+    for before, row in zip([None, *rows[:-1]], rows, strict=True):
+        if before is not None and before.kind != row.kind:
+            table.add_section()
+        style = "bold green" if row is best else "dim" if row.name == "majority" else ""
+        table.add_row(row.label, row.setting, *cells(row, tasks), style=style)
+    return table
+
+
+def markdown_table(rows: Sequence[Row], tasks: Mapping[str, str]) -> str:
+    """The table as GitHub's Markdown; the best merge's average in bold."""
+    best = best_merge(rows)
+    lines = [f"| method | {' | '.join(heads(tasks))} |", "|---|" + "---:|" * len(heads(tasks))]
+    for row in rows:
+        texts = cells(row, tasks)
+        if row is best:
+            texts[len(tasks)] = f"**{texts[len(tasks)]}**"
+        lines.append(f"| {row.title} | {' | '.join(texts)} |")
+    return "\n".join(lines)
+
+
+def findings(rows: Sequence[Row], items_per_task: int) -> list[str]:
+    """What the table shows, in sentences that hold whatever the numbers turn out to be."""
+    best, zero, own, average = best_merge(rows), *(row_of(rows, n) for n in ("zero_shot", "individual", "average"))
+    tasks = len(own.accuracies)
+    said = [
+        f"One merged model does all {tasks} tasks: zero-shot {zero.average:.1f} %, plain average {average.average:.1f} %, "
+        f"best merge {best.average:.1f} % ({best.title}), {tasks} separate fine-tunes {own.average:.1f} %."
+    ]
+    if best.gain is not None and best.gain_error is not None:
+        clear = "more than" if best.gain > 2 * best.gain_error else "not more than"
+        said.append(
+            f"{best.title} is {best.gain:+.1f} ± {best.gain_error:.1f} points from the plain average on the same items: "
+            f"{clear} two standard errors."
+        )
+    said.append(
+        f"One seed, {items_per_task} test items per task ({items_per_task * tasks} in all). ± is one standard error from "
+        "the test items alone; another seed would move the numbers further. Smaller differences are not established, "
+        "and the order of task arithmetic and TIES depends on their settings."
+    )
+    return said

@@ -1,0 +1,82 @@
+"""Jobs on all cores: one single-threaded process per core, each reporting its progress.
+
+Two processes with one thread each finish sooner than two threads on one job, do not stall when the machine has other
+work, and compute the same numbers on any number of cores.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from types import TracebackType
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+_reports: Any = None  # in a worker: where progress goes
+
+
+def usable_cores() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Workers:
+    """A pool of processes. Use as a context manager; an error or Ctrl-C ends the jobs still waiting."""
+
+    def __init__(self, count: int) -> None:
+        context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ[name] = "1"  # read by the processes when they import torch
+        self._queue = context.Queue()
+        self._pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(self._queue,))
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=kind is not None)
+
+    def run(
+        self, jobs: Sequence[tuple[Callable[..., Result], tuple[Any, ...]]], report: Callable[[int, int], None]
+    ) -> list[Result]:
+        """Results in the order of the jobs. `report(job, amount)` is called here with what jobs pass to progress_of().
+
+        A job is (function, arguments); the function is called with its own index first.
+        """
+        futures: list[Future[Result]] = []
+        for index, (function, arguments) in enumerate(jobs):
+            futures.append(self._pool.submit(function, index, *arguments))
+        waiting = set(futures)
+        while waiting:
+            done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
+            self._drain(report)
+            for future in done:
+                future.result()  # the first failure ends the run
+        return [future.result() for future in futures]
+
+    def _drain(self, report: Callable[[int, int], None]) -> None:
+        while True:
+            try:
+                index, amount = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            report(index, amount)
+
+
+def progress_of(index: int) -> Callable[[int], None]:
+    """In a worker: a function that tells the parent how far job `index` is."""
+    return lambda amount: _reports.put((index, amount))
+
+
+def _begin(reports: Any) -> None:
+    global _reports
+    _reports = reports
+    import torch
+
+    torch.set_num_threads(1)
