@@ -1,0 +1,23 @@
+"""States in every test report which instruction sets ran, and which this processor lacks."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def _instruction_sets() -> str:
+    from engine_calls import KNOWN_INSTRUCTION_SETS
+    from fusion_kernels._native import native
+
+    available = native().instruction_sets()
+    missing = [name for name in KNOWN_INSTRUCTION_SETS if name not in available]
+    line = f"instruction sets run: {', '.join(available)}"
+    return f"{line}; NOT RUN, this processor lacks them: {', '.join(missing)}" if missing else line
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return _instruction_sets()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.write_line(_instruction_sets())

@@ -1,0 +1,81 @@
+"""What every oracle gives: a hand-worked example, a result with the size of its terms, a stated tolerance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+Working = type[np.floating]
+
+
+@dataclass(frozen=True)
+class Example:
+    """Two models of four elements merged by hand. `base` is None where the method has none."""
+
+    models: Sequence[Sequence[float]]
+    base: Sequence[float] | None
+    parameters: Mapping[str, object]
+    expected: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A merged tensor. `terms` is, per element, the sum of the magnitudes that were added up to `value`.
+
+    A rounding error is relative to what was added, not to what was left after cancellation; hence `terms`.
+    """
+
+    value: np.ndarray
+    terms: np.ndarray
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """`roundings` half units in the last place of the compute type, relative to `terms`; 0 is exact."""
+
+    roundings: int
+
+    def interval(self, merged: Merged, compute: Working) -> tuple[np.ndarray, np.ndarray]:
+        """The lowest and the highest value that correct arithmetic in `compute` can give before the store.
+
+        Next to the relative part stands an absolute one, for products that fall among the subnormals, where the
+        spacing no longer shrinks; it is doubled twice because a scale or a division may follow.
+        """
+        info = np.finfo(compute)
+        half_ulp = np.longdouble(info.eps) / 2
+        with np.errstate(all="ignore"):
+            slack = self.roundings * (half_ulp * merged.terms + 4 * np.longdouble(info.smallest_subnormal))
+            return merged.value - slack, merged.value + slack
+
+
+exact = Tolerance(0)
+
+
+def ulp(roundings: int) -> Tolerance:
+    """Each rounding is half a unit in the last place; one more is granted for the products of rounding errors."""
+    return Tolerance(roundings + 1)
+
+
+def weighted_sum(
+    values: Sequence[np.ndarray], weights: Sequence[float], working: Working
+) -> tuple[np.ndarray, np.ndarray]:
+    """Σ w·x in the order given, starting from the first term, and Σ |w·x|. Weights are rounded to the values' type."""
+    with np.errstate(all="ignore"):
+        compute = values[0].dtype.type
+        terms = [working(compute(w)) * v.astype(working) for w, v in zip(weights, values, strict=True)]
+        total, magnitude = terms[0], np.abs(terms[0])
+        for term in terms[1:]:
+            total, magnitude = total + term, magnitude + np.abs(term)
+        return total, magnitude
+
+
+def share_of(weights: Sequence[float], numerator: float, normalize: bool) -> float:
+    """numerator / Σw if normalize else numerator, in double; a sum within 1e-8 of zero divides by 1."""
+    total = 1.0
+    if normalize:
+        total = 0.0
+        for weight in weights:  # not sum(): since Python 3.12 it compensates its rounding errors
+            total += weight
+    return numerator / (total if abs(total) >= 1e-8 else 1.0)

@@ -1,0 +1,51 @@
+"""Oracle of linear: the weighted mean (or sum) of the models.
+
+By hand, weights 1 and 3, normalised:
+
+    model A            1      2     -4      0
+    model B            5      2      0      8
+    A + 3·B           16      8     -4     24
+    divided by 4       4      2     -1      6
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from oracle.contract import Example, Merged, Tolerance, Working, share_of, ulp, weighted_sum
+
+EXAMPLE = Example(
+    models=[[1, 2, -4, 0], [5, 2, 0, 8]],
+    base=None,
+    parameters={"weight": [1.0, 3.0], "normalize": True},
+    expected=[4, 2, -1, 6],
+)
+
+
+def merge(base: np.ndarray | None, models: list[np.ndarray], parameters: dict, working: Working) -> Merged:
+    """(Σ w·x)·s with s = 1/Σw rounded to the compute type, or 1."""
+    compute = models[0].dtype.type
+    scale = working(compute(share_of(parameters["weight"], 1.0, parameters["normalize"])))
+    total, magnitude = weighted_sum(models, parameters["weight"], working)
+    with np.errstate(all="ignore"):
+        return Merged(total * scale, magnitude * abs(scale))
+
+
+def tolerance(models: int) -> Tolerance:
+    """One rounding for the product, K - 1 for the sums, one for the scale."""
+    return ulp(models + 1)
+
+
+def variants(models: int) -> list[dict]:
+    """Parameter sets worth testing: equal, unequal and negative weights, and weights that cancel."""
+    uneven = [0.3 + 0.25 * i for i in range(models)]
+    signed = [(-0.5) ** i for i in range(models)]
+    cancelling = [(-1.0) ** i for i in range(models)]
+    return [
+        {"weight": [1.0] * models, "normalize": True},
+        {"weight": uneven, "normalize": True},
+        {"weight": uneven, "normalize": False},
+        {"weight": signed, "normalize": True},
+        {"weight": cancelling, "normalize": True},
+        {"weight": [0.0] * models, "normalize": True},
+    ]

@@ -1,0 +1,92 @@
+"""The engine against the oracles: every method, every dtype, every case.
+
+Twice each time. Carried out in the compute type, the oracle's operations give the engine's very bits. Carried out in
+a wider type, they give the truth, from which the engine is no further than the roundings the oracle's file counts.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from cases import CASES, DTYPES, MIXED_DTYPES, MODEL_COUNTS, Case
+from engine_calls import Merge, differing, documented_bits, merges_of, model_count, registered, run_engine
+from engine_calls import run_oracle, wider
+from oracle import ORACLES
+from oracle.formats import FORMATS, decode, encode
+
+
+def fitted(method: str, case: Case) -> Case:
+    """The case with a number of models that the method takes."""
+    return Case(case.shape, case.values, model_count(method, case.models))
+
+
+def cases_of(method: str) -> list[Case]:
+    return list(dict.fromkeys(fitted(method, case) for case in CASES))
+
+
+EVERY = [
+    pytest.param(method, dtype, case, id=f"{method}-{dtype}-{case.name}")
+    for method in registered()
+    for dtype in DTYPES
+    for case in cases_of(method)
+]
+
+
+@cache
+def engine_codes(method: str, dtype: str, case: Case) -> list[tuple[Merge, np.ndarray]]:
+    """The engine's output for every parameter set, computed once for both questions."""
+    merges = merges_of(method, case.tensors(dtype))
+    return list(zip(merges, run_engine(method, merges)[0], strict=True))
+
+
+def assert_documented_bits(method: str, merge: Merge, codes: np.ndarray) -> None:
+    assert not (found := differing(codes, documented_bits(method, merge))), f"{merge.parameters}: {found}"
+
+
+def assert_within_tolerance(method: str, merge: Merge, codes: np.ndarray) -> None:
+    """The stored value lies between the rounded ends of the interval the tolerance allows.
+
+    Where the terms exceed the compute type's range its overflow is right and the truth is not; the bits decide there.
+    """
+    dtype = merge.tensors.output
+    compute = FORMATS[dtype].compute
+    truth = run_oracle(method, merge, wider)
+    low, high = ORACLES[method].tolerance(len(merge.tensors.models)).interval(truth, compute)
+    low, high = (decode(encode(end, dtype), dtype) for end in (low, high))
+    values = decode(codes, dtype)
+    with np.errstate(invalid="ignore"):
+        comparable = truth.terms <= np.finfo(compute).max / 16
+        wrong = comparable & ~((low <= values) & (values <= high))
+    first = int(np.argmax(wrong)) if wrong.any() else 0
+    assert not wrong.any(), (
+        f"{merge.parameters}: {wrong.sum()} of {wrong.size} are outside; "
+        f"[{first}] {values[first]!r} is not in [{low[first]!r}, {high[first]!r}]"
+    )
+
+
+@pytest.mark.parametrize(("method", "dtype", "case"), EVERY)
+def test_bits_of_the_documented_operations(method: str, dtype: str, case: Case) -> None:
+    for merge, codes in engine_codes(method, dtype, case):
+        assert_documented_bits(method, merge, codes)
+
+
+@pytest.mark.parametrize(("method", "dtype", "case"), EVERY)
+def test_distance_from_the_truth(method: str, dtype: str, case: Case) -> None:
+    for merge, codes in engine_codes(method, dtype, case):
+        assert_within_tolerance(method, merge, codes)
+
+
+@pytest.mark.parametrize("dtypes", MIXED_DTYPES, ids=lambda d: f"{d[1]}+{'+'.join(d[2])}->{d[0]}")
+@pytest.mark.parametrize("method", registered())
+def test_dtypes_may_differ_between_models_and_output(method: str, dtypes: tuple[str, str, tuple[str, ...]]) -> None:
+    output, base, models = dtypes
+    for count in MODEL_COUNTS:
+        for values in ("fine_tunes", "heavy_ties", "everything"):
+            case = fitted(method, Case((4096 + 29,), values, count))
+            merges = merges_of(method, case.tensors(output, base, models))
+            for merge, codes in zip(merges, run_engine(method, merges)[0], strict=True):
+                assert_documented_bits(method, merge, codes)
+                assert_within_tolerance(method, merge, codes)
