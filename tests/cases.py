@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
-
 from oracle.formats import FORMATS, Format, encode
 
 DTYPES = tuple(FORMATS)

@@ -7,6 +7,7 @@ import pytest
 
 def _instruction_sets() -> str:
     from engine_calls import KNOWN_INSTRUCTION_SETS
+
     from fusion_kernels._native import native
 
     available = native().instruction_sets()

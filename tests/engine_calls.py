@@ -8,12 +8,12 @@ from functools import cache
 from types import ModuleType
 
 import numpy as np
-
 from cases import Tensors
-from fusion_kernels._native import native
 from oracle import ORACLES
 from oracle.contract import Merged, Working
 from oracle.formats import FORMATS, decode, encode
+
+from fusion_kernels._native import native
 
 KNOWN_INSTRUCTION_SETS = ("scalar", "base", "avx2", "avx512")
 

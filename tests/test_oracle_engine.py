@@ -10,10 +10,18 @@ from functools import cache
 
 import numpy as np
 import pytest
-
 from cases import CASES, DTYPES, MIXED_DTYPES, MODEL_COUNTS, Case
-from engine_calls import Merge, differing, documented_bits, merges_of, model_count, registered, run_engine
-from engine_calls import run_oracle, wider
+from engine_calls import (
+    Merge,
+    differing,
+    documented_bits,
+    merges_of,
+    model_count,
+    registered,
+    run_engine,
+    run_oracle,
+    wider,
+)
 from oracle import ORACLES
 from oracle.formats import FORMATS, decode, encode
 

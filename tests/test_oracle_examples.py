@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-
 from cases import Tensors
 from engine_calls import Merge, documented_bits, method_table, registered, run_engine, run_oracle, wider
 from oracle import ORACLES

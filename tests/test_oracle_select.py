@@ -9,11 +9,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-
 from cases import Tensors
 from engine_calls import Merge, run_engine
 from oracle import ORACLES
-from oracle.formats import encode
+from oracle.formats import decode, encode
 from oracle.statistics import kept
 
 DENSITIES = (1e-7, 0.001, 0.2, 0.5, 0.8, 0.999, 1.0 - 1e-7)
@@ -50,10 +49,7 @@ def trim(values: np.ndarray, dtype: str, densities: tuple[float, ...]) -> list[t
     defaults = {**ORACLES["ties"].EXAMPLE.parameters, "weight": [1.0], "normalize": False}
     merges = [Merge(tensors, {**defaults, "density": [density]}) for density in densities]
     outputs, _ = run_engine("ties", merges)
-    if dtype == "BF16":
-        stored = (codes.astype(np.uint32) << 16).view(np.float32)
-    else:
-        stored = codes.view(np.float32)
+    stored = decode(codes, dtype).astype(np.float32)
     return [
         (density, output.view(np.float32), np.where(kept(stored, density), stored, np.float32(0)))
         for density, output in zip(densities, outputs, strict=True)

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from cases import BLOCK, Case
 from engine_calls import Merge, differing, merges_of, model_count, registered, rows_and_columns, run_engine
+
 from fusion_kernels._native import native
 
 LIMITED = 4 << 20  # bytes

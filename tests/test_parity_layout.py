@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-import fusion_kernels
 from cases import BLOCK, Case, Tensors
 from oracle.formats import FORMATS
+
+import fusion_kernels
 
 TENSORS = {
     "embed.weight": Case((37, 129), "fine_tunes"),

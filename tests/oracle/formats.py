@@ -14,7 +14,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Format:
-    """One floating-point format. `bits` codes hold sign, exponent and `mantissa` bits; finite magnitudes end at `largest`."""
+    """One floating-point format: `bits` hold a sign, an exponent and a `mantissa`; magnitudes end at `largest`."""
 
     code: str
     bits: int
