@@ -1,0 +1,83 @@
+"""Opens whatever names a model: a folder, a file, a hub id, tensors in memory."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fusion_kernels.errors import quoted
+from fusion_kernels.sources.checkpoint import Buffer, Checkpoint, TensorInfo
+
+__all__ = ["Buffer", "Checkpoint", "TensorInfo", "open_source", "open_sources"]
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9_][\w.-]*)?(@[\w./-]+)?")
+
+
+def open_source(source: Any, *, label: str | None = None) -> Checkpoint:
+    """Reads the headers of one model and returns its Checkpoint; no weight is read.
+
+    source: a folder in Hugging Face layout, a .safetensors file, a hub id (`org/name` or `org/name@revision`; a path that
+    exists wins), a mapping of tensor names to torch tensors or numpy arrays, or a torch.nn.Module.
+    label: what messages call this model; by default the folder, file or hub name.
+
+    Raises ValueError for contents that are no valid checkpoint, FileNotFoundError or another OSError for what cannot be
+    read or fetched, NotImplementedError for adapters and for tensors that are not in CPU memory.
+    """
+    if isinstance(source, Checkpoint):
+        return source
+    if isinstance(source, Mapping):
+        from fusion_kernels.sources.memory import open_mapping
+
+        return open_mapping(source, label=label or "tensors in memory")
+    if callable(getattr(source, "state_dict", None)):
+        from fusion_kernels.sources.memory import open_module
+
+        return open_module(source, label=label or type(source).__name__)
+    if not isinstance(source, (str, os.PathLike)):
+        raise ValueError(
+            f"a model cannot be opened from {quoted(source)} (a {type(source).__name__}); expected a folder, a .safetensors "
+            "file, a hub id, a mapping of tensors or a torch.nn.Module"
+        )
+    return _open_text(os.fspath(source), label)
+
+
+def open_sources(models: Sequence[Any] | Mapping[str, Any]) -> list[Checkpoint]:
+    """Opens several models and gives each a label of its own.
+
+    models: a sequence of sources, or {label: source}. Models that would share a label are told apart by their full path
+    or id, and by a number where even that is the same. Raises what open_source raises.
+    """
+    if isinstance(models, Mapping):
+        return [open_source(source, label=str(label)) for label, source in models.items()]
+    checkpoints = [open_source(source) for source in models]
+    for attribute in ("source", "numbered"):
+        labels = [checkpoint.label for checkpoint in checkpoints]
+        for number, checkpoint in enumerate(checkpoints, start=1):
+            if labels.count(checkpoint.label) > 1:
+                checkpoint.label = checkpoint.source if attribute == "source" else f"{checkpoint.label} #{number}"
+    return checkpoints
+
+
+def _open_text(text: str, label: str | None) -> Checkpoint:
+    from fusion_kernels.sources.folder import open_file, open_folder
+
+    if not text.strip():
+        raise ValueError("a model was given as an empty text; expected a folder, a .safetensors file or a hub id")
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return open_folder(path, label=label or path.resolve().name)
+    if path.exists():
+        return open_file(path, label=label or path.stem)
+    if "+" in text:
+        raise NotImplementedError(
+            f"{quoted(text)} asks for a LoRA adapter ('model+adapter'), which is not available yet; merge the adapter into "
+            "its model first (peft: merge_and_unload) and give that folder"
+        )
+    if text.endswith(".safetensors") or not _HUB_ID.fullmatch(text):
+        raise FileNotFoundError(f"no folder or file {quoted(text, limit=300)}, and it is no hub id (org/name) either")
+    from fusion_kernels.sources.hub import open_hub
+
+    return open_hub(text, label=label)
