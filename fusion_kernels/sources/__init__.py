@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fusion_kernels.errors import quoted
+from fusion_kernels.labels import model_labels
 from fusion_kernels.sources.checkpoint import Buffer, Checkpoint, TensorInfo
 
 __all__ = ["Buffer", "Checkpoint", "TensorInfo", "open_source", "open_sources"]
@@ -20,7 +21,8 @@ def open_source(source: Any, *, label: str | None = None) -> Checkpoint:
     """Reads the headers of one model and returns its Checkpoint; no weight is read.
 
     source: a folder in Hugging Face layout, a .safetensors file, a hub id (`org/name` or `org/name@revision`; a path that
-    exists wins), a mapping of tensor names to torch tensors or numpy arrays, or a torch.nn.Module.
+    exists wins), a mapping of tensor names to torch tensors or numpy arrays, a torch.nn.Module, or a Checkpoint, which is
+    returned as it is.
     label: what messages call this model; by default the folder, file or hub name.
 
     Raises ValueError for contents that are no valid checkpoint, FileNotFoundError or another OSError for what cannot be
@@ -31,33 +33,36 @@ def open_source(source: Any, *, label: str | None = None) -> Checkpoint:
     if isinstance(source, Mapping):
         from fusion_kernels.sources.memory import open_mapping
 
-        return open_mapping(source, label=label or "tensors in memory")
-    if callable(getattr(source, "state_dict", None)):
+        checkpoint = open_mapping(source, label=label or "model in memory")
+    elif callable(getattr(source, "state_dict", None)):
         from fusion_kernels.sources.memory import open_module
 
-        return open_module(source, label=label or type(source).__name__)
-    if not isinstance(source, (str, os.PathLike)):
+        checkpoint = open_module(source, label=label or type(source).__name__)
+    elif isinstance(source, (str, os.PathLike)):
+        checkpoint = _open_text(os.fspath(source), label)
+    else:
         raise ValueError(
             f"a model cannot be opened from {quoted(source)} (a {type(source).__name__}); expected a folder, a .safetensors "
             "file, a hub id, a mapping of tensors or a torch.nn.Module"
         )
-    return _open_text(os.fspath(source), label)
+    checkpoint.label_given = label is not None
+    return checkpoint
 
 
 def open_sources(models: Sequence[Any] | Mapping[str, Any]) -> list[Checkpoint]:
-    """Opens several models and gives each a label of its own.
+    """Opens several models, each under a label of its own.
 
-    models: a sequence of sources, or {label: source}. Models that would share a label are told apart by their full path
-    or id, and by a number where even that is the same. Raises what open_source raises.
+    models: a sequence of sources (Checkpoints among them are taken as they are), or {label: source}. Labels that were
+    given stay; the others become the shortest ends of their paths that tell them apart. Raises what open_source raises.
     """
     if isinstance(models, Mapping):
         return [open_source(source, label=str(label)) for label, source in models.items()]
     checkpoints = [open_source(source) for source in models]
-    for attribute in ("source", "numbered"):
-        labels = [checkpoint.label for checkpoint in checkpoints]
-        for number, checkpoint in enumerate(checkpoints, start=1):
-            if labels.count(checkpoint.label) > 1:
-                checkpoint.label = checkpoint.source if attribute == "source" else f"{checkpoint.label} #{number}"
+    taken = {checkpoint.label for checkpoint in checkpoints if checkpoint.label_given}
+    others = [checkpoint for checkpoint in checkpoints if not checkpoint.label_given]
+    labels = model_labels([checkpoint if checkpoint.memory else checkpoint.source for checkpoint in others])
+    for checkpoint, label in zip(others, labels, strict=True):
+        checkpoint.label = label if label not in taken else f"{label} ({checkpoint.source})"
     return checkpoints
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -51,7 +52,7 @@ class FileStamp:
 class Checkpoint:
     """One model, headers only.
 
-    label: what the user called it; every message uses it.
+    label: what the user called it (label_given), or a name made from the source; every message uses it.
     source: printable origin, such as a path.
     tensors: by name, in the order of the files.
     files: the files behind the buffers, in order; empty for a model in memory.
@@ -76,13 +77,14 @@ class Checkpoint:
     aliases: dict[str, str] = field(default_factory=dict)
     library: Literal["torch", "numpy"] | None = None
     notes: list[str] = field(default_factory=list)
+    label_given: bool = False
     _alive: list[Any] = field(default_factory=list, repr=False)  # owners of the memory behind `memory`
     _descriptors: list[int] = field(default_factory=list, repr=False)
 
     @property
-    def buffers(self) -> int:
-        """Number of buffers that open() returns."""
-        return len(self.files) or len(self.memory)
+    def buffers(self) -> Sequence[Path | tuple[int, int]]:
+        """What open() makes buffers of: the files, or the pieces of memory. TensorInfo.buffer counts them from 0."""
+        return self.files or self.memory
 
     @property
     def tied(self) -> bool | None:
