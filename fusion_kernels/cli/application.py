@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from fusion_kernels.cli import output
-from fusion_kernels.cli.arguments import Arguments, UsageError, for_merge
+from fusion_kernels.cli.arguments import Arguments, UsageError, for_merge, recipe_text
 from fusion_kernels.cli.options import complete_method, with_merge_arguments
 
 application = typer.Typer(
@@ -74,9 +74,10 @@ def merge(arguments: Arguments, *, json: bool, print_recipe: bool, progress: boo
                          -p weight.math=0.6 -p weight.code=0.4 -o OUT
     fusion-kernels merge A B C --base X --method ties --preset paper -o OUT.safetensors
     """
-    models, options = for_merge(arguments)
     if print_recipe:
-        return _print_recipe(models, options)
+        print(recipe_text(arguments), end="")
+        return 0
+    models, options = for_merge(arguments)
     if options.get("output") is None:
         raise UsageError("say where the result goes: -o OUT (or RECIPE OUT)")
     import fusion_kernels
@@ -105,9 +106,10 @@ def plan(arguments: Arguments, *, json: bool, print_recipe: bool, progress: bool
     fusion-kernels plan recipe.yml OUT
     fusion-kernels plan A B --base X --method ties -p weight=1 --memory-limit 256MiB
     """
-    models, options = for_merge(arguments)
     if print_recipe:
-        return _print_recipe(models, options)
+        print(recipe_text(arguments), end="")
+        return 0
+    models, options = for_merge(arguments)
     import fusion_kernels
 
     planned = fusion_kernels.plan(models, **options)
@@ -141,11 +143,4 @@ def devices(json: Json = False, traceback: Traceback = False) -> int:
     from fusion_kernels.cli import catalogue
 
     catalogue.print_devices(json=json)
-    return 0
-
-
-def _print_recipe(models: object, options: dict[str, object]) -> int:
-    from fusion_kernels.cli.recipes import recipe_text
-
-    print(recipe_text(models, options), end="")
     return 0

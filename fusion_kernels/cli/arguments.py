@@ -10,6 +10,8 @@ from typing import Any
 import typer
 
 RECIPE_ENDINGS = (".yml", ".yaml")
+# What a recipe says itself; typed beside one, these change it.
+RECIPE_OPTIONS = ("method", "base", "preset", "dtype", "seed")
 
 # typer brings its own copy of click in some versions and imports click in others; this is either's class.
 UsageError = typer.BadParameter.__bases__[0]
@@ -43,7 +45,7 @@ def _with_recipe(typed: Arguments) -> tuple[Any, dict[str, Any]]:
     if len(rest) > 1 or (rest and typed.output is not None):
         raise UsageError(f"a recipe takes one output folder after it, got {len(rest)} and --output")
     options = dict(typed.options)
-    overrides = {key: options.pop(key) for key in ("method", "base") if key in options}
+    overrides = {key: options.pop(key) for key in RECIPE_OPTIONS if key in options}
     if typed.parameters:
         overrides["parameters"] = parse_parameters(typed.parameters)
     if overrides:
@@ -61,6 +63,17 @@ def _with_models(typed: Arguments) -> tuple[Any, dict[str, Any]]:
     if typed.parameters:
         options["parameters"] = parse_parameters(typed.parameters)
     return parse_models(typed.sources), options
+
+
+def recipe_text(typed: Arguments) -> str:
+    """The YAML of the merge that was typed."""
+    from fusion_kernels.recipe import Recipe
+
+    models, options = for_merge(typed)
+    if typed.is_recipe:
+        return Recipe.load(models, overrides=options.get("overrides")).to_yaml()
+    stated = {name: options[name] for name in (*RECIPE_OPTIONS, "parameters") if name in options}
+    return Recipe.from_arguments(models, **stated).to_yaml()
 
 
 def parse_models(words: Sequence[str]) -> list[str] | dict[str, str]:

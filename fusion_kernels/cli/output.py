@@ -18,7 +18,6 @@ from fusion_kernels.progress import gigabytes
 
 if TYPE_CHECKING:
     from fusion_kernels.plan import Plan
-
     from fusion_kernels.report import MergeReport
 
 FAILED, NOT_UNDERSTOOD = 1, 2
