@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from examples.demo.cache import publish, sha256_of
-from examples.demo.fetch import Unavailable
+from examples.demo.fetch import UnavailableError
 
 WORDNET_VERBS_SHA256 = "adcf43e35b581e8036d8b5a52d63d9cd3d3b4870b2720d3c03c799df44777bc2"  # data.verb of WordNet 3.0
 FEWEST_PACKAGES = 5000  # an apt that never ran `update` knows only what is installed
@@ -19,7 +19,7 @@ PATIENCE = 120  # seconds for one apt command
 
 
 def wordnet_verbs(cache: Path) -> Path:
-    """WordNet 3.0's data.verb, from the package wordnet-base. Raises Unavailable."""
+    """WordNet 3.0's data.verb, from the package wordnet-base. Raises UnavailableError."""
     kept = cache / "wordnet-3.0" / "data.verb"
     if kept.is_file() and sha256_of(kept) == WORDNET_VERBS_SHA256:
         return kept
@@ -29,13 +29,15 @@ def wordnet_verbs(cache: Path) -> Path:
         apt("dpkg-deb", "--extract", package.name, "unpacked", folder=scratch)
         verbs = Path(scratch) / "unpacked/usr/share/wordnet/data.verb"
         if not verbs.is_file() or sha256_of(verbs) != WORDNET_VERBS_SHA256:
-            raise Unavailable(f"{package.name} does not hold the data.verb of WordNet 3.0 that this demo is pinned to")
+            raise UnavailableError(
+                f"{package.name} does not hold the data.verb of WordNet 3.0 that this demo is pinned to"
+            )
         shutil.copyfile(verbs, unfinished / "data.verb")
     return kept
 
 
 def package_sections(cache: Path) -> Path:
-    """A snapshot of apt's package records, taken once so that later runs see the same data. Raises Unavailable."""
+    """A snapshot of apt's package records, taken once so that later runs see the same data. Raises UnavailableError."""
     kept = cache / "debian-packages" / "available.txt"
     if kept.is_file():
         return kept
@@ -60,10 +62,10 @@ class _Apt:
         try:
             done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, timeout=PATIENCE)
         except subprocess.TimeoutExpired:
-            raise Unavailable(f"`{program} {arguments[0]}` did not answer within {PATIENCE} s") from None
+            raise UnavailableError(f"`{program} {arguments[0]}` did not answer within {PATIENCE} s") from None
         if done.returncode:
             complaints = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
-            raise Unavailable(f"`{program} {arguments[0]}` failed: {complaints[-1]}")
+            raise UnavailableError(f"`{program} {arguments[0]}` failed: {complaints[-1]}")
         return done.stdout.decode(errors="replace")
 
 
@@ -75,7 +77,7 @@ def _apt() -> Iterator[_Apt]:
     """
     missing = [name for name in ("apt-get", "apt-cache", "dpkg-deb") if shutil.which(name) is None]
     if missing:
-        raise Unavailable(f"{missing[0]} is not on this machine")
+        raise UnavailableError(f"{missing[0]} is not on this machine")
     patient = ["-q", "-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=20"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         patient += ["-o", "APT::Sandbox::User=root"]  # else apt warns that its own user cannot write to our folder
@@ -90,5 +92,5 @@ def _apt() -> Iterator[_Apt]:
         apt = _Apt([*patient, *private, "-o", "Dir::State::status=/var/lib/dpkg/status"])
         apt("apt-get", "update")
         if apt("apt-cache", "pkgnames").count("\n") < FEWEST_PACKAGES:
-            raise Unavailable("apt reached no archive of packages")
+            raise UnavailableError("apt reached no archive of packages")
         yield apt

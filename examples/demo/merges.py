@@ -20,20 +20,20 @@ class Merge:
 
 
 MERGES = (
-    Merge("average", "average", "weight 1", "linear", {"weight": 1.0}, uses_base=False),
-    Merge("task_arithmetic_0.3", "task arithmetic", "lambda 0.3", "task_arithmetic", {"weight": 1.0, "lambda": 0.3}),
-    Merge("task_arithmetic_0.6", "task arithmetic", "lambda 0.6", "task_arithmetic", {"weight": 1.0, "lambda": 0.6}),
+    Merge("average", "average", "equal weights", "linear", {"weight": 1.0}, uses_base=False),
+    Merge("task_arithmetic_0.3", "task arithmetic", "λ 0.3", "task_arithmetic", {"weight": 1.0, "lambda": 0.3}),
+    Merge("task_arithmetic_0.6", "task arithmetic", "λ 0.6", "task_arithmetic", {"weight": 1.0, "lambda": 0.6}),
     Merge(
         "ties_sum_0.3",
         "TIES",
-        "density 0.2, sum, lambda 0.3",
+        "density 0.2, sum, λ 0.3",
         "ties",
         {"weight": 1.0, "density": 0.2, "normalize": False, "lambda": 0.3},
     ),
     Merge(
         "ties_mean_1.0",
         "TIES",
-        "density 0.2, mean, lambda 1.0",
+        "density 0.2, mean, λ 1.0",
         "ties",
         {"weight": 1.0, "density": 0.2, "normalize": True, "lambda": 1.0},
     ),

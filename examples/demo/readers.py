@@ -17,9 +17,9 @@ IN_PARENTHESES = re.compile(r"\(.*?\)")
 
 # WordNet's lexicographer files for verbs, in the order of their numbers, which start at 29.
 VERB_FILES = (
-    "body change cognition communication competition consumption contact creation emotion motion perception "
-    "possession social stative weather"
-).split()
+    "body", "change", "cognition", "communication", "competition", "consumption", "contact", "creation", "emotion",
+    "motion", "perception", "possession", "social", "stative", "weather",
+)  # fmt: skip
 FIRST_VERB_FILE = 29
 
 

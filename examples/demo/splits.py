@@ -13,7 +13,7 @@ NOT_A_WORD = re.compile(r"\W+")
 FINGERPRINT_LENGTH = 160  # characters; more than the tokens the model gets to see
 
 
-class TooFewSamples(ValueError):
+class TooFewSamplesError(ValueError):
     """A data set is smaller than the training and test items asked of it."""
 
 
@@ -58,7 +58,7 @@ def split(
         draw.shuffle(rest)
     train = rest[:train_items]
     if len(test) < test_items or len(train) < train_items:
-        raise TooFewSamples(
+        raise TooFewSamplesError(
             f"{test_items} test and {train_items} training items were asked for; "
             f"there are {len(test)} and {len(train)} different ones"
         )

