@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["DeviceError", "listing", "quoted", "suggest"]
+__all__ = ["listing", "quoted", "suggest"]  # and DeviceError, see __getattr__
 
 
 def suggest(name: object, known: Iterable[str]) -> str:

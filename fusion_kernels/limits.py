@@ -101,7 +101,7 @@ def _cgroup_remaining(root: Path) -> list[int]:
     """What each memory group of this process has left, innermost first; groups without a limit say nothing."""
     paths: dict[str, str] = {}
     for line in _lines(root / "proc/self/cgroup"):
-        _, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if controllers == "":
             paths["cgroup2"] = path
         elif "memory" in controllers.split(","):

@@ -42,7 +42,7 @@ class MethodDescription:
         info = self.info
         lines = [f"{info.name}: {info.summary}", ""]
         if info.formula:
-            lines += textwrap.indent(info.formula, "    ").splitlines() + [""]
+            lines += [*textwrap.indent(info.formula, "    ").splitlines(), ""]
         lines += [f"models: {_count(info)}", f"base:   {_BASE[info.base]}", ""]
         lines += ["parameters:"] if info.parameters else ["parameters: none"]
         for parameter in info.parameters:

@@ -20,6 +20,7 @@ __all__ = [
     "Resolved",
     "Scalar",
     "Value",
+    "by_model",
     "check_preset",
     "check_value",
     "get_method",
@@ -166,7 +167,7 @@ def resolve(
     Raises ValueError naming method, parameter, model, value and what was expected; NotImplementedError for a value
     that means something in other tools and cannot be done here yet.
     """
-    check_preset(preset)
+    preset = check_preset(preset)
     names = list(model_names)
     values: dict[str, Value] = {}
     notes: list[str] = []
@@ -190,10 +191,12 @@ def resolve(
     return Resolved(values, notes)
 
 
-def check_preset(preset: object) -> None:
-    """Raise ValueError unless ``preset`` is one of the known ones."""
-    if preset not in PRESETS:
-        raise ValueError(f"unknown preset {quoted(preset)}; known: {listing(PRESETS)}.{suggest(preset, PRESETS)}")
+def check_preset(preset: object) -> Preset:
+    """``preset`` if it is a known one, else ValueError."""
+    for known in PRESETS:
+        if preset == known:
+            return known
+    raise ValueError(f"unknown preset {quoted(preset)}; known: {listing(PRESETS)}.{suggest(preset, PRESETS)}")
 
 
 def check_value(method: MethodInfo, parameter: Parameter, value: object, *, model: str = "") -> Scalar:
@@ -239,29 +242,40 @@ def plain(value: object) -> object:
     return value
 
 
-def _per_model(
-    method: MethodInfo, parameter: Parameter, preset: Preset, names: list[str], value: object
-) -> tuple[Scalar, ...]:
+def by_model(method: MethodInfo, name: str, value: object, models: Sequence[str]) -> dict[str, object]:
+    """A list (one value per model) or ``{model: value}`` as ``{model: value}``; the values are not looked at.
+
+    Raises ValueError for another number of values than models, and for a model that is not among them.
+    """
     if isinstance(value, Mapping):
-        unknown = [key for key in value if key not in names]
-        if unknown:
-            raise ValueError(
-                f"{method.name}: {parameter.name} names a model that is not merged: {quoted(unknown[0])}; "
-                f"models: {listing(names)}.{suggest(unknown[0], names)}"
-            )
+        for key in value:
+            if key not in models:
+                raise ValueError(
+                    f"{method.name}: {name} names a model that is not merged: {quoted(key)}; "
+                    f"models: {listing(models)}.{suggest(key, models)}"
+                )
+        return dict(value)
+    values = list(value) if isinstance(value, (list, tuple)) else [value] * len(models)
+    if len(values) != len(models):
+        count = f"{len(values)} value{'' if len(values) == 1 else 's'}"
+        raise ValueError(
+            f"{method.name}: {name} has {count} for {len(models)} models ({listing(models)}); "
+            f"give one value for all, or exactly {len(models)} in that order"
+        )
+    return dict(zip(models, values, strict=True))
+
+
+def _per_model(
+    method: MethodInfo, parameter: Parameter, preset: Preset, names: Sequence[str], value: object
+) -> tuple[Scalar, ...]:
+    if isinstance(value, (Mapping, list)):
+        given = by_model(method, parameter.name, value, names)
         return tuple(
-            check_value(method, parameter, value[name], model=name)
-            if name in value
+            check_value(method, parameter, given[name], model=name)
+            if name in given
             else _default(method, parameter, preset, model=name)
             for name in names
         )
-    if isinstance(value, list):
-        if len(value) != len(names):
-            raise ValueError(
-                f"{method.name}: {parameter.name} has {len(value)} values for {len(names)} models ({listing(names)}); "
-                f"give one value, or exactly {len(names)} in that order"
-            )
-        return tuple(check_value(method, parameter, one, model=name) for one, name in zip(value, names, strict=True))
     one = _default(method, parameter, preset) if value is MISSING else check_value(method, parameter, value)
     return (one,) * len(names)
 
