@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
+from fusion_kernels.limits import format_bytes
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Task
@@ -48,14 +50,6 @@ class Progress:
 
 
 Observer = Callable[[Progress], None]
-
-
-def gigabytes(count: int) -> str:
-    """`count` bytes in the unit people read: 16.1 GB, 90.9 MB, 512 B."""
-    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} B"
 
 
 def duration(seconds: float) -> str:
@@ -99,12 +93,14 @@ class _Lines:
         if not self._started:
             self._started = True
             self._next = progress.seconds + SECONDS_BETWEEN_LINES
-            self._say(f"merging {progress.tensors_total} tensors, {gigabytes(progress.bytes_total)} to read and write")
+            self._say(
+                f"merging {progress.tensors_total} tensors, {format_bytes(progress.bytes_total)} to read and write"
+            )
         elif progress.seconds >= self._next and progress.share < 1:
             self._next = progress.seconds + SECONDS_BETWEEN_LINES
             left = progress.seconds_left
             self._say(
-                f"{progress.share:4.0%}  {gigabytes(progress.bytes_done)} of {gigabytes(progress.bytes_total)}"
+                f"{progress.share:4.0%}  {format_bytes(progress.bytes_done)} of {format_bytes(progress.bytes_total)}"
                 f"  {progress.gb_per_second:.2f} GB/s" + (f"  {duration(left)} left" if left is not None else "")
             )
 
@@ -126,7 +122,7 @@ def _bar(console: Console) -> Iterator[Observer]:
                 return Text("reading headers")
             left = latest.seconds_left
             return Text(
-                f"{gigabytes(latest.bytes_done)} of {gigabytes(latest.bytes_total)}  {latest.gb_per_second:.2f} GB/s"
+                f"{format_bytes(latest.bytes_done)} of {format_bytes(latest.bytes_total)}  {latest.gb_per_second:.2f} GB/s"
                 + (f"  {duration(left)} left" if left is not None else "")
             )
 

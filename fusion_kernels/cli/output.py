@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from fusion_kernels.cli.arguments import UsageError
-from fusion_kernels.progress import gigabytes
+from fusion_kernels.limits import format_bytes
 
 if TYPE_CHECKING:
-    from fusion_kernels.plan import Plan
+    from fusion_kernels.planning import Plan
     from fusion_kernels.report import MergeReport
 
 FAILED, NOT_UNDERSTOOD = 1, 2
@@ -83,7 +83,7 @@ def print_report(report: MergeReport, *, json: bool) -> None:
     rows = [
         ("files", str(len(report.files))),
         ("tensors", str(report.tensors)),
-        ("bytes", f"{gigabytes(report.bytes_read)} read, {gigabytes(report.bytes_written)} written"),
+        ("bytes", f"{format_bytes(report.bytes_read)} read, {format_bytes(report.bytes_written)} written"),
         ("seconds", f"{report.seconds:.2f}"),
         ("speed", f"{report.gb_per_second:.2f} GB/s"),
     ]
