@@ -38,8 +38,9 @@ def read_yaml(text: str, *, name: str = "recipe") -> Document:
     """
     import yaml
 
-    loader = _loader()(text)
+    loader = None
     try:
+        loader = _loader()(text)
         node = loader.get_single_node()
         if node is None:
             raise ValueError(f"{name} is empty")
@@ -59,7 +60,8 @@ def read_yaml(text: str, *, name: str = "recipe") -> Document:
     except yaml.MarkedYAMLError as error:
         raise ValueError(_explained(error, name)) from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     return Document(data, name, lines)
 
 

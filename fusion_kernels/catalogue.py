@@ -8,7 +8,7 @@ from typing import Any
 
 from fusion_kernels.parameters import PRESETS, MethodInfo, Parameter, get_method, registry
 
-__all__ = ["MethodDescription", "describe", "methods"]
+__all__ = ["MethodDescription", "Methods", "describe", "methods"]
 
 _BASE = {
     "required": "required: the merge works on each model's difference from it",
@@ -56,9 +56,16 @@ class MethodDescription:
     __repr__ = __str__
 
 
-def methods() -> list[MethodDescription]:
+class Methods(list[MethodDescription]):
+    """A list that prints as one line per method."""
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{one.name}: {one.summary}" for one in self)
+
+
+def methods() -> Methods:
     """Every merge method of this engine, in its own order."""
-    return [MethodDescription(info) for info in registry().values()]
+    return Methods(MethodDescription(info) for info in registry().values())
 
 
 def describe(name: str) -> MethodDescription:
