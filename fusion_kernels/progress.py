@@ -64,6 +64,14 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def _figures(progress: Progress) -> str:
+    left = progress.seconds_left
+    return (
+        f"{format_bytes(progress.bytes_done)} of {format_bytes(progress.bytes_total)}  {progress.gb_per_second:.2f} GB/s"
+        + (f"  {duration(left)} left" if left is not None else "")
+    )
+
+
 @contextmanager
 def terminal_progress(console: Console | None = None) -> Iterator[Observer]:
     """Give a callable for `merge(progress=...)` that reports on `console` (standard error unless told otherwise)."""
@@ -98,11 +106,7 @@ class _Lines:
             )
         elif progress.seconds >= self._next and progress.share < 1:
             self._next = progress.seconds + SECONDS_BETWEEN_LINES
-            left = progress.seconds_left
-            self._say(
-                f"{progress.share:4.0%}  {format_bytes(progress.bytes_done)} of {format_bytes(progress.bytes_total)}"
-                f"  {progress.gb_per_second:.2f} GB/s" + (f"  {duration(left)} left" if left is not None else "")
-            )
+            self._say(f"{progress.share:4.0%}  {_figures(progress)}")
 
     def _say(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
@@ -118,13 +122,7 @@ def _bar(console: Console) -> Iterator[Observer]:
 
     class Figures(ProgressColumn):
         def render(self, task: Task) -> Text:
-            if latest is None:
-                return Text("reading headers")
-            left = latest.seconds_left
-            return Text(
-                f"{format_bytes(latest.bytes_done)} of {format_bytes(latest.bytes_total)}  {latest.gb_per_second:.2f} GB/s"
-                + (f"  {duration(left)} left" if left is not None else "")
-            )
+            return Text("reading headers" if latest is None else _figures(latest))
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), Figures())
     with Bars(*columns, console=console, transient=True) as bars:
