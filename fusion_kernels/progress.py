@@ -66,10 +66,8 @@ def duration(seconds: float) -> str:
 
 def _figures(progress: Progress) -> str:
     left = progress.seconds_left
-    return (
-        f"{format_bytes(progress.bytes_done)} of {format_bytes(progress.bytes_total)}  {progress.gb_per_second:.2f} GB/s"
-        + (f"  {duration(left)} left" if left is not None else "")
-    )
+    done = f"{format_bytes(progress.bytes_done)} of {format_bytes(progress.bytes_total)}"
+    return f"{done}  {progress.gb_per_second:.2f} GB/s" + (f"  {duration(left)} left" if left is not None else "")
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -26,10 +28,16 @@ Traceback = Annotated[bool, typer.Option("--traceback", help="Show where an erro
 def run(words: Sequence[str] | None = None) -> int:
     """Run one command line and give its exit code."""
     words = list(sys.argv[1:] if words is None else words)
-    with output.errors_as_lines(words) as failure:
-        code = application(args=words, prog_name="fusion-kernels", standalone_mode=False)
-        return int(code or 0)
-    return failure.exit_code
+    # A merge ended by its scheduler cleans up as one ended by Ctrl-C does.
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return int(application(args=words, prog_name="fusion-kernels", standalone_mode=False) or 0)
+    except (Exception, KeyboardInterrupt) as error:
+        if "--traceback" in words or os.environ.get("FUSION_KERNELS_TRACEBACK"):
+            raise
+        return output.print_error(error, json="--json" in words)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def _version(wanted: bool) -> None:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json as json_module
-import os
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
@@ -25,30 +21,14 @@ FAILED, NOT_UNDERSTOOD = 1, 2
 READABLE = (ValueError, NotImplementedError, OSError, ImportError)
 
 
-@dataclass
-class Failure:
-    exit_code: int = 0
-
-
-@contextmanager
-def errors_as_lines(words: Sequence[str]) -> Iterator[Failure]:
-    """Print what is raised inside as one line (as JSON if `words` ask for it) and keep the exit code."""
-    failure = Failure()
-    # A merge ended by its scheduler cleans up as one ended by Ctrl-C does.
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield failure
-    except (Exception, KeyboardInterrupt) as error:
-        if "--traceback" in words or os.environ.get("FUSION_KERNELS_TRACEBACK"):
-            raise
-        failure.exit_code = NOT_UNDERSTOOD if isinstance(error, UsageError) else FAILED
-        text = message(error)
-        if "--json" in words:
-            print_json({"error": {"type": _kind(error), "message": text}})
-        elif text:
-            print(f"error: {text}", file=sys.stderr)
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+def print_error(error: BaseException, *, json: bool) -> int:
+    """Say what went wrong on one line, or as JSON, and give the exit code."""
+    text = message(error)
+    if json:
+        print_json({"error": {"type": _kind(error), "message": text}})
+    elif text:
+        print(f"error: {text}", file=sys.stderr)
+    return NOT_UNDERSTOOD if isinstance(error, UsageError) else FAILED
 
 
 def message(error: BaseException) -> str:
@@ -56,7 +36,7 @@ def message(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return "stopped; nothing was published"
     if isinstance(error, UsageError):
-        text = str(error.format_message())
+        text = str(cast(Any, error).format_message())
     elif isinstance(error, OSError) and error.strerror:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     elif isinstance(error, READABLE) or _kind(error) == "DeviceError":
