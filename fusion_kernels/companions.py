@@ -1,7 +1,7 @@
 """Gathers the files that make merged weights a loadable model: configuration, tokenizer, remote code.
 
 Each group comes from one model: the base, or else the first merged model that has it, so the choice never varies.
-Only config.json is changed: its dtype follows the merged weights, and tied embeddings that the merge untied are said so.
+Only config.json is changed: its dtype follows the merged weights, and a head that the merge untied is said to be so.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _DTYPE_KEYS = ("torch_dtype", "dtype")
 
 
 def find(checkpoints: Sequence[Checkpoint]) -> dict[str, Path]:
-    """Output name -> file to copy, for every group but config.json. `checkpoints`: the base, if any, then the models."""
+    """Output name -> file to copy, for every group. `checkpoints`: the base, if any, then the models."""
     found: dict[str, Path] = {}
     for patterns in GROUPS.values():
         for checkpoint in checkpoints:
@@ -85,7 +85,7 @@ def config_text(source: Checkpoint, *, dtype: str | None, add_dtype: bool = Fals
 
 
 def _with_dtype(config: dict[str, Any], dtype: str) -> dict[str, Any]:
-    patched = {}
+    patched: dict[str, Any] = {}
     for key, value in config.items():
         if key in _DTYPE_KEYS and isinstance(value, str):
             patched[key] = dtype

@@ -64,24 +64,6 @@ class Layout:
         return sum(shard.size for shard in self.shards) + len((self.index or "").encode())
 
 
-def parse_shard_size(size: int | str) -> int:
-    """Bytes of a `max_shard_size` such as `"5GB"` (decimal, as Hugging Face counts), `"512MiB"` or an int.
-
-    Raises ValueError for anything else, zero and negative sizes included.
-    """
-    expected = "expected a positive number of bytes or a text such as '5GB', '500MB' or '512MiB'"
-    if isinstance(size, int) and not isinstance(size, bool):
-        value = size
-    else:
-        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?\s*", size, re.IGNORECASE) if isinstance(size, str) else None
-        if found is None or (found[3] and not found[2]):
-            raise ValueError(f"max_shard_size={size!r}: {expected}")
-        value = int(float(found[1]) * (1024 if found[3] else 1000) ** " kmgt".index(found[2].lower() or " "))
-    if value <= 0:
-        raise ValueError(f"max_shard_size={size!r}: {expected}")
-    return value
-
-
 def lay_out(tensors: Sequence[OutputTensor], *, max_shard_size: int, single_file: str | None = None) -> Layout:
     """Cut `tensors`, in their order, into files of at most `max_shard_size` bytes of weights.
 

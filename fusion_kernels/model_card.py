@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from fusion_kernels.companions import config_source
+from fusion_kernels.labels import portable_source
 from fusion_kernels.report import show
 
 if TYPE_CHECKING:
+    from fusion_kernels.prepare import Prepared
     from fusion_kernels.sources import Checkpoint
 
 CARD = "README.md"
@@ -19,91 +21,114 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _LICENSE_KEYS = ("license", "license_name", "license_link")
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What a card tells. `models` are the merged models in order; `parameters` as in MergeReport."""
+def card_text(prepared: Prepared, recipe: str) -> str:
+    """The model card of a prepared merge, front matter first; `recipe` is its YAML."""
+    return f"---\n{_front_matter(prepared)}---\n\n{_body(prepared, recipe)}"
 
-    title: str
-    method: str
-    summary: str
-    paper: Mapping[str, Any]
-    base: Checkpoint | None
-    models: Sequence[Checkpoint]
-    parameters: Mapping[str, Any]
-    recipe: str  # YAML
-    library: str | None  # "transformers", where the output has a config.json that says so
-    version: str
 
-    @property
-    def inputs(self) -> list[Checkpoint]:
-        """Base first, each checkpoint once."""
-        base = [self.base] if self.base is not None else []
-        return base + [model for model in self.models if model is not self.base]
+def recipe_text(prepared: Prepared) -> str:
+    """The merge as run, in mergekit's YAML, with names that mean something elsewhere.
+
+    Every number and flag is stated, a choice only where it is not the preset's: mergekit knows no such parameters and
+    stops at texts among them.
+    """
+    from fusion_kernels.recipe import Recipe, RecipeModel
+
+    method, resolved, request = prepared.method, prepared.resolved, prepared.request
+    assert method is not None
+    assert resolved is not None
+    stated = {
+        one.name: resolved.values[one.name]
+        for one in method.parameters
+        if one.type != "choice" or resolved.values[one.name] != one.default_for(request.preset)
+    }
+    models = tuple(
+        RecipeModel(
+            portable_name(model),
+            {name: value[index] for name, value in stated.items() if isinstance(value, tuple)},
+            model.label,
+        )
+        for index, model in enumerate(prepared.models)
+    )
+    return Recipe(
+        method=method.name,
+        models=models,
+        base=portable_name(prepared.base) if prepared.base is not None else None,
+        parameters={name: value for name, value in stated.items() if not isinstance(value, tuple)},
+        out_dtype=prepared.requested_dtype,
+        preset=request.preset,
+        seed=request.seed,
+    ).to_yaml()
 
 
 def hub_id(checkpoint: Checkpoint) -> str | None:
     """The checkpoint's `owner/name` on the hub, if it is known; never a path."""
-    reference = checkpoint.reference
-    return reference if reference and _HUB_ID.fullmatch(reference) and ".." not in reference else None
+    remembered = (checkpoint.config or {}).get("_name_or_path")
+    for name in (checkpoint.reference, remembered):
+        if isinstance(name, str) and _HUB_ID.fullmatch(name) and ".." not in name and not os.path.exists(name):
+            return name
+    return None
 
 
 def portable_name(checkpoint: Checkpoint) -> str:
-    """A name that means something elsewhere: the hub id, else the folder's or file's own name, else the label."""
-    known = hub_id(checkpoint)
-    if known is not None:
-        return known
-    return Path(checkpoint.label).name or checkpoint.label
+    """The source as others may read it: a hub id stays, a path becomes the label."""
+    if checkpoint.reference is not None:
+        return checkpoint.reference + (f"@{checkpoint.revision}" if checkpoint.revision else "")
+    return portable_source(checkpoint.source, checkpoint.label) if checkpoint.files else checkpoint.label
 
 
-def card_text(facts: Facts) -> str:
-    """The model card, front matter first."""
-    return f"---\n{_front_matter(facts)}---\n\n{_body(facts)}"
-
-
-def _front_matter(facts: Facts) -> str:
+def _front_matter(prepared: Prepared) -> str:
     lines = []
-    ids = list(dict.fromkeys(filter(None, map(hub_id, facts.inputs))))
+    ids = list(dict.fromkeys(name for name in map(hub_id, prepared.sources) if name is not None))
     if ids:
         lines += ["base_model:", *(f"- {name}" for name in ids), "base_model_relation: merge"]
-    if facts.library:
-        lines.append(f"library_name: {facts.library}")
+    source = config_source(prepared.sources)
+    if source is not None and source.config and {"model_type", "architectures"} & source.config.keys():
+        lines.append("library_name: transformers")
     lines += ["tags:", "- merge", "- fusion_kernels"]
-    lines += [f"{key}: {value}" for key, value in _common_license(facts.inputs).items()]
+    lines += [f"{key}: {value}" for key, value in _common_license(prepared.sources).items()]
     return "\n".join(lines) + "\n"
 
 
-def _body(facts: Facts) -> str:
-    per_model = {name: value for name, value in facts.parameters.items() if isinstance(value, Mapping)}
-    shared = {name: value for name, value in facts.parameters.items() if name not in per_model}
-    paper = ""
-    if facts.paper:
-        paper = f" ([{facts.paper['title']}]({facts.paper['url']}), {facts.paper['authors']}, {facts.paper['year']})"
-    base = f"\n\nThe base model is {_link(facts.base)}." if facts.base is not None else ""
-    count = f"{len(facts.models)} models" if len(facts.models) != 1 else "one model"
-    lines = [
-        f"# {facts.title}",
-        f"A merge of {count}, made with fusion_kernels {facts.version}.",
-        f"## Method\n\n`{facts.method}`: {facts.summary.rstrip('.')}{paper}.{base}",
-        "## Models\n\n" + _table(
+def _body(prepared: Prepared, recipe: str) -> str:
+    from fusion_kernels._native import native
+
+    method, target, base, models = prepared.method, prepared.target, prepared.base, prepared.models
+    assert method is not None
+    assert target is not None
+    per_model = {name: value for name, value in prepared.parameters.items() if isinstance(value, Mapping)}
+    shared = {name: value for name, value in prepared.parameters.items() if name not in per_model}
+    paper = method.paper
+    cited = f" ([{paper['title']}]({paper['url']}), {paper['authors']}, {paper['year']})" if paper else ""
+    count = f"{len(models)} models" if len(models) != 1 else "one model"
+    parts = [
+        f"# {target.path.name}",
+        f"A merge of {count}, made with fusion_kernels {native().__version__}.",
+        f"## Method\n\n`{method.name}`: {method.summary.rstrip('.')}{cited}.",
+        *([f"The base model is {_link(base)}."] if base is not None else []),
+        "## Models\n\n"
+        + _table(
             ["model", *per_model],
-            [[_link(model), *(show(value[model.label]) for value in per_model.values())] for model in facts.models],
+            [[_link(model), *(show(value[model.label]) for value in per_model.values())] for model in models],
         ),
     ]
     if shared:
         rows = [[f"`{name}`", show(value)] for name, value in shared.items()]
-        lines.append("## Parameters\n\n" + _table(["parameter", "value"], rows))
-    lines.append(f"## Recipe\n\n```yaml\n{facts.recipe}```")
-    return "\n\n".join(lines) + "\n"
+        parts.append("## Parameters\n\n" + _table(["parameter", "value"], rows))
+    parts.append(f"## Recipe\n\n```yaml\n{recipe}```")
+    return "\n\n".join(parts) + "\n"
 
 
 def _link(checkpoint: Checkpoint) -> str:
-    known = hub_id(checkpoint)
-    return f"[{known}](https://huggingface.co/{known})" if known else portable_name(checkpoint)
+    known = checkpoint.reference
+    return f"[{known}](https://huggingface.co/{known})" if known and hub_id(checkpoint) else portable_name(checkpoint)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in (head, ["---"] * len(head), *rows)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
+    lines = (head, ["---"] * len(head), *rows)
+    return "\n".join(
+        f"| {' | '.join(cell.replace('|', '/').replace(chr(10), ' ') for cell in line)} |" for line in lines
+    )
 
 
 def _common_license(inputs: Sequence[Checkpoint]) -> dict[str, str]:
@@ -117,7 +142,8 @@ def _license(checkpoint: Checkpoint) -> dict[str, str]:
     card = checkpoint.folder / CARD if checkpoint.folder is not None else None
     if card is None or not card.is_file():
         return {}
-    front = re.match(r"\ufeff?---\s*\n(.*?)\n---\s*(?:\n|$)", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
+    text = card.read_text(encoding="utf-8-sig", errors="replace")
+    front = re.match(r"---\s*\n(.*?)\n---\s*(?:\n|$)", text, re.DOTALL)
     entries = re.findall(r"^(\w+):[ \t]*(\S.*?)[ \t]*$", front[1], re.MULTILINE) if front else []
     found = {key: value for key, value in entries if key in _LICENSE_KEYS}
     return found if "license" in found and not found["license"].startswith(("[", "|", ">", "#")) else {}

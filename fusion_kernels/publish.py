@@ -80,17 +80,21 @@ class Target:
         clashes = sorted({write.split("/")[0] for write in writes} & set(visible))
         if visible and not overwrite and (clashes or ".git" not in self.entries):
             some = ", ".join((clashes or visible)[:3]) + (", ..." if len(clashes or visible) > 3 else "")
-            return [FileExistsError(
-                f"{name} is not empty (it holds {some}); choose another folder, or pass overwrite=True to replace "
-                "the files that the merge writes"
-            )]
+            return [
+                FileExistsError(
+                    f"{name} is not empty (it holds {some}); choose another folder, or pass overwrite=True to replace "
+                    "the files that the merge writes"
+                )
+            ]
         stale = sorted({path.name for path in self.path.glob(_WEIGHTS)} - set(writes)) if visible else []
         if stale:
             some = ", ".join(stale[:3]) + (", ..." if len(stale) > 3 else "")
-            return [FileExistsError(
-                f"{name} holds weights that this merge does not replace ({some}) and that loaders would mix up with "
-                "its own; delete them or choose another folder"
-            )]
+            return [
+                FileExistsError(
+                    f"{name} holds weights that this merge does not replace ({some}) and that loaders would mix up with "
+                    "its own; delete them or choose another folder"
+                )
+            ]
         return []
 
 

@@ -78,7 +78,7 @@ class Checkpoint:
     library: Literal["torch", "numpy"] | None = None
     notes: list[str] = field(default_factory=list)
     label_given: bool = False
-    _alive: list[Any] = field(default_factory=list, repr=False)  # owners of the memory behind `memory`
+    alive: list[Any] = field(default_factory=list, repr=False)  # owners of what `memory` points to
     _descriptors: list[int] = field(default_factory=list, repr=False)
 
     @property
@@ -102,7 +102,7 @@ class Checkpoint:
         if self.memory:
             return list(self.memory)
         if not self._descriptors:
-            _allow_open_files(len(self.files))
+            allow_open_files(len(self.files))
             try:
                 for path, stamp in zip(self.files, self.stamps, strict=True):
                     descriptor = open_regular(path)
@@ -135,7 +135,7 @@ def open_regular(path: Path) -> int:
     return descriptor
 
 
-def _allow_open_files(count: int) -> None:
+def allow_open_files(count: int) -> None:
     """Raises the soft limit of open files so that `count` more fit; models of hundreds of shards pass the usual 1024."""
     import resource
 

@@ -52,12 +52,14 @@ def devices() -> list[Device]:
 def check_device(device: str) -> str:
     """The device that ``merge(device=...)`` means.
 
-    Raises NotImplementedError for CUDA devices, which this engine does not run on yet, ValueError for unknown names.
+    Raises DeviceError for devices this build does not run on, ValueError for unknown names.
     """
     if device in ("auto", "cpu"):
         return "cpu"
     if isinstance(device, str) and device.partition(":")[0] == "cuda":
-        raise NotImplementedError(f"device {quoted(device)} is not available yet; use device='cpu'")
+        from fusion_kernels._native import native
+
+        raise native().DeviceError(f"device {quoted(device)} is not available in this build; use device='cpu'")
     known = ("auto", "cpu")
     raise ValueError(f"unknown device {quoted(device)}; known: {listing(known)}.{suggest(device, known)}")
 
