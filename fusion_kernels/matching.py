@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from fusion_kernels.collection import paused_collection
 from fusion_kernels.dtypes import DTYPES
 from fusion_kernels.errors import listing, quoted
 from fusion_kernels.naming import is_derived, is_embedding, is_head
@@ -82,12 +83,17 @@ def match(
     merged = list(taking_part)
     if base_role == "required" and extra is not None:
         taking_part.insert(0, extra)
-    return _Matcher(taking_part, merged, extra, on_unequal_integers).run()
+    with paused_collection():
+        return _Matcher(taking_part, merged, extra, on_unequal_integers).run()
 
 
 class _Matcher:
     def __init__(
-        self, taking_part: list[Participant], merged: list[Participant], base: Participant | None, on_unequal_integers: str
+        self,
+        taking_part: list[Participant],
+        merged: list[Participant],
+        base: Participant | None,
+        on_unequal_integers: str,
     ) -> None:
         self.taking_part, self.merged = taking_part, merged
         self.reference = taking_part[0]
@@ -150,17 +156,24 @@ class _Matcher:
 
     def _emit(self, name: str, infos: list[TensorInfo]) -> None:
         dtypes = {info.dtype for info in infos}
-        unsupported = [code for code in dtypes if not (DTYPES[code].copyable)]
+        if all(DTYPES[code].mergeable for code in dtypes):
+            self._add(name, "merge", infos, None)
+            return
+        unsupported = [code for code in dtypes if not DTYPES[code].copyable]
         floating = {DTYPES[code].floating for code in dtypes}
         if unsupported:
-            owners = [f"{one} ({info.dtype})" for one, info in zip(self.taking_part, infos, strict=True) if info.dtype in unsupported]
+            owners = [
+                f"{one} ({info.dtype})"
+                for one, info in zip(self.taking_part, infos, strict=True)
+                if info.dtype in unsupported
+            ]
             known = ", ".join(code for code, dtype in DTYPES.items() if dtype.mergeable)
-            self.result.problems.append(f"tensor {quoted(name)}: unsupported dtype in {listing(owners, limit=4)}; {known} are merged")
+            self.result.problems.append(
+                f"tensor {quoted(name)}: unsupported dtype in {listing(owners, limit=4)}; {known} are merged"
+            )
         elif len(floating) > 1 or (floating == {False} and len(dtypes) > 1 and not self.copy_integers):
             owners = [f"{info.dtype} in {one}" for one, info in zip(self.taking_part, infos, strict=True)]
             self.result.problems.append(f"tensor {quoted(name)}: dtypes do not go together: {listing(owners, limit=6)}")
-        elif floating == {True}:
-            self._add(name, "merge", infos, None)
         elif len(infos) == 1 or self.copy_integers:
             self._copy(name, "integers" if len(infos) > 1 else "", infos[0].shape)
         else:
@@ -186,7 +199,9 @@ class _Matcher:
         for giver in self.givers:
             info = giver.tensors.get(name)
             if info is not None and (info.shape == shape or giver is self.reference) and DTYPES[info.dtype].copyable:
-                self.result.tensors.append(MatchedTensor(name, "copy", shape, info.dtype, None, (TensorRef(giver.key, info),)))
+                self.result.tensors.append(
+                    MatchedTensor(name, "copy", shape, info.dtype, None, (TensorRef(giver.key, info),))
+                )
                 if why:
                     self.copied.setdefault(f"{why} come from {giver}", []).append(name)
                 return
@@ -211,8 +226,12 @@ class _Matcher:
         for what, names in self.copied.items():
             notes.append(f"{len(names)} {what}: {listing(names, limit=3)}")
         if self.left_out:
-            notes.append(f"{len(self.left_out)} derived buffers that {self.reference} lacks are left out: {listing(self.left_out, limit=3)}")
+            notes.append(
+                f"{len(self.left_out)} derived buffers that {self.reference} lacks are left out: {listing(self.left_out, limit=3)}"
+            )
         for (name, embedding), owners in self.substituted.items():
-            notes.append(f"{listing(owners, limit=4)}: {name} is tied, so {embedding} is used for it; the result's head is untied")
+            notes.append(
+                f"{listing(owners, limit=4)}: {name} is tied, so {embedding} is used for it; the result's head is untied"
+            )
         for name, kept in self.result.tied.items():
             notes.append(f"{name} is tied to {kept} in every model and is written once")

@@ -6,7 +6,6 @@ length, a JSON object of at most 100 MB, tensors that fill the rest of the file 
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 from collections import Counter
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fusion_kernels.collection import paused_collection
 from fusion_kernels.dtypes import DTYPES
 from fusion_kernels.errors import listing, quoted
 from fusion_kernels.sources.checkpoint import FileStamp, TensorInfo, open_regular
@@ -78,15 +78,11 @@ def header_length(first_bytes: bytes, file_bytes: int, where: str) -> int:
 
 def parse_header(text: bytes, file_bytes: int, where: str, *, buffer: int = 0) -> Header:
     """Checks the JSON `text` of a file of `file_bytes` bytes and returns what it describes. Raises ValueError."""
-    collecting = gc.isenabled()
-    gc.disable()  # 40,000 entries would start the cycle collector hundreds of times, a third of the time, for nothing
     try:
-        return _parse(text, file_bytes, where, buffer)
+        with paused_collection():
+            return _parse(text, file_bytes, where, buffer)
     except RecursionError:  # from showing a value nested nearly as deep as the parser allows
         raise ValueError(f"{where}: the header is nested too deeply") from None
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _parse(text: bytes, file_bytes: int, where: str, buffer: int) -> Header:

@@ -1,0 +1,62 @@
+"""Reads the header of a safetensors file on the hub, by HTTP range requests."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from fusion_kernels.sources.safetensors_header import Header, header_length, parse_header
+
+_FIRST_BYTES = 100_000  # most headers are shorter: one request
+_TIMEOUT = 30.0  # seconds without an answer
+
+
+def read_remote_header(url: str, where: str, *, buffer: int = 0) -> Header:
+    """Reads and checks the header of the file at `url`, fetching nothing else of it.
+
+    `where` names the file in messages. Raises ValueError where the header is not valid, OSError where fewer bytes come
+    than were asked for, and the errors of huggingface_hub.
+    """
+    start, file_bytes = _fetch(url, 0, _FIRST_BYTES, where)
+    length = header_length(start[:8], file_bytes, where)
+    text = start[8 : 8 + length]
+    if len(text) < length:
+        text += _fetch(url, len(start), 8 + length, where)[0]
+    return parse_header(text, file_bytes, where, buffer=buffer)
+
+
+def _fetch(url: str, begin: int, end: int, where: str) -> tuple[bytes, int]:
+    """Returns bytes [begin, end) of the file, or up to its end, with the file's size."""
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+
+    headers = {**build_hf_headers(), "Range": f"bytes={begin}-{end - 1}", "Accept-Encoding": "identity"}
+    with _stream(url, headers) as response:
+        if response.status_code == 416:  # an empty file has no range to give
+            return b"", 0
+        hf_raise_for_status(response)
+        partial = response.status_code == 206
+        if partial:
+            size = int(response.headers["Content-Range"].rpartition("/")[2])
+        else:  # a server without ranges sends the file from its start
+            size = int(response.headers["Content-Length"])
+        skip = 0 if partial else begin
+        wanted = min(end, size) - begin
+        chunks = response.iter_bytes() if hasattr(response, "iter_bytes") else response.iter_content(65536)
+        received = bytearray()
+        for chunk in chunks:
+            received += chunk
+            if len(received) >= skip + wanted:
+                break
+    if len(received) < skip + wanted:
+        raise OSError(f"{where}: the connection ended after {len(received)} of {skip + wanted} bytes; try again")
+    return bytes(received[skip : skip + wanted]), size
+
+
+def _stream(url: str, headers: dict[str, str]) -> AbstractContextManager[Any]:
+    from huggingface_hub import utils
+
+    if hasattr(utils, "http_stream_backoff"):  # since 1.0, on httpx
+        stream: AbstractContextManager[Any] = utils.http_stream_backoff("GET", url, headers=headers, timeout=_TIMEOUT)
+        return stream
+    legacy: AbstractContextManager[Any] = utils.http_backoff("GET", url, headers=headers, timeout=_TIMEOUT, stream=True)
+    return legacy
