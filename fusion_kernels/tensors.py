@@ -38,7 +38,7 @@ def merge_tensors(
     """Merge equally shaped tensors of K models into one.
 
     tensors: K torch CPU tensors or K numpy arrays, any shape, floating point of any mix of dtypes; or
-        ``{model: tensor}``. They are read in place when contiguous, else copied; a graph they belong to is not recorded.
+        ``{model: tensor}``. Contiguous ones are read in place, others copied; a graph they belong to is not recorded.
     base: the tensor the others started from, for methods that take one; for slerp it is the one at t = 0, by default
         the first of ``tensors``.
     dtype: of the result; by default the common dtype of the inputs, base included.
@@ -63,7 +63,7 @@ def merge_tensors(
         scratch = _workspace_memory(workspace, call.workspace_bytes())
         _check_apart("workspace", scratch, {**inputs, "out": output})
     call.execute(output, scratch)
-    return result  # type: ignore[no-any-return]
+    return result
 
 
 def workspace_bytes(
