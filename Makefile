@@ -28,7 +28,7 @@ $(STAMPS)/environment: constraints.txt
 # Editable and without build isolation: ninja rebuilds only what changed.
 $(STAMPS)/extension: $(STAMPS)/environment $(NATIVE_SOURCES)
 	@echo "building the extension"
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-deps --no-build-isolation -e .
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-deps --no-build-isolation -C cmake.define.FK_WERROR=ON -e .
 	@touch $@
 
 environment: $(STAMPS)/environment  ## create .venv with the pinned packages
