@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+KNOWN = ("scalar", "base", "avx2", "avx512")
+
 
 def _instruction_sets() -> str:
-    from engine_calls import KNOWN_INSTRUCTION_SETS
+    try:
+        from fusion_kernels._native import native
 
-    from fusion_kernels._native import native
-
-    available = native().instruction_sets()
-    missing = [name for name in KNOWN_INSTRUCTION_SETS if name not in available]
+        available = native().instruction_sets()
+    except ImportError as error:  # tests that need the engine fail by themselves
+        return f"instruction sets run: none, {error}"
+    missing = [name for name in KNOWN if name not in available]
     line = f"instruction sets run: {', '.join(available)}"
     return f"{line}; NOT RUN, this processor lacks them: {', '.join(missing)}" if missing else line
 

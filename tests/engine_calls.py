@@ -15,8 +15,6 @@ from oracle.formats import FORMATS, decode, encode
 
 from fusion_kernels._native import native
 
-KNOWN_INSTRUCTION_SETS = ("scalar", "base", "avx2", "avx512")
-
 
 @cache
 def method_table() -> dict[str, dict]:
