@@ -45,7 +45,8 @@ class MatchedTensor:
 class Matching:
     """The output tensors in order, what a reader should know, and every reason why the models cannot be merged.
 
-    tied: output names not written because they are another one's tensor in every model: {"lm_head.weight": "embed.weight"}.
+    tied: output names not written because in every model they are another one's tensor, such as
+    {"lm_head.weight": "model.embed_tokens.weight"}.
     untied: a head is written of its own although some model ties it; the output's config must say so.
     """
 
@@ -125,7 +126,8 @@ class _Matcher:
         for one in strangers:
             self.result.problems.append(
                 f"{one} has no tensor name in common with {self.reference}: {quoted(next(iter(one.tensors)))} against "
-                f"{quoted(next(iter(self.reference.tensors)))}; are they the same architecture, saved by the same library?"
+                f"{quoted(next(iter(self.reference.tensors)))}; are they the same architecture, saved by the same "
+                "library?"
             )
         return strangers
 
@@ -211,14 +213,15 @@ class _Matcher:
         lacking = [str(one) for one, info in zip(self.taking_part, found, strict=True) if info is None]
         shape = next(list(info.shape) for info in found if info is not None)
         self.result.problems.append(
-            f"tensor {quoted(name)} of shape {shape} is in {listing(owners, limit=4)} but missing in {listing(lacking, limit=4)}"
+            f"tensor {quoted(name)} of shape {shape} is in {listing(owners, limit=4)} but missing in "
+            f"{listing(lacking, limit=4)}"
         )
 
     def _shapes(self, name: str, infos: list[TensorInfo]) -> None:
         shapes = [f"{list(info.shape)} in {one}" for one, info in zip(self.taking_part, infos, strict=True)]
         problem = f"tensor {quoted(name)}: shapes differ: {listing(shapes, limit=6)}"
         if is_head(name) or is_embedding(name):
-            problem += "; the vocabularies differ and aligning them is not available yet: give all models the same number of rows first"
+            problem += "; the vocabularies differ, and aligning them is not available yet: give all the same rows first"
         self.result.problems.append(problem)
 
     def _write_notes(self) -> None:
@@ -227,11 +230,13 @@ class _Matcher:
             notes.append(f"{len(names)} {what}: {listing(names, limit=3)}")
         if self.left_out:
             notes.append(
-                f"{len(self.left_out)} derived buffers that {self.reference} lacks are left out: {listing(self.left_out, limit=3)}"
+                f"{len(self.left_out)} derived buffers that {self.reference} lacks are left out: "
+                f"{listing(self.left_out, limit=3)}"
             )
         for (name, embedding), owners in self.substituted.items():
             notes.append(
-                f"{listing(owners, limit=4)}: {name} is tied, so {embedding} is used for it; the result's head is untied"
+                f"{listing(owners, limit=4)}: {name} is tied, so {embedding} is used for it; the result's head is "
+                "untied"
             )
         for name, kept in self.result.tied.items():
             notes.append(f"{name} is tied to {kept} in every model and is written once")

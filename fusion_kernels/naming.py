@@ -5,9 +5,9 @@ The names are those of checkpoints in the wild: transformers (Llama, GPT-2, NeoX
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
+from itertools import takewhile
 
 # Computed from the configuration or counted in training, never learned.
 _DERIVED = re.compile(
@@ -42,9 +42,10 @@ def is_embedding(name: str) -> bool:
     return _EMBEDDING.search(name) is not None and _NUMBERED.search(name) is None
 
 
-def common_prefixes(names: Iterable[str]) -> list[str]:
+def common_prefixes(names: Collection[str]) -> list[str]:
     """Returns every prefix, ending in a dot, that all names share, shortest first: ["model.", "model.decoder."]."""
-    shared = os.path.commonprefix(list(names))
+    first, last = min(names, default=""), max(names, default="")  # in order, so what these two share, all share
+    shared = "".join(letter for letter, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
     return [shared[: end + 1] for end, letter in enumerate(shared) if letter == "."]
 
 

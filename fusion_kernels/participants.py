@@ -32,7 +32,9 @@ class Participant:
     def of(cls, key: int | Literal["base"], checkpoint: Checkpoint) -> Participant:
         config = checkpoint.config or {}
         aliases = _rooted(checkpoint.aliases)
-        return cls(key, checkpoint.label, checkpoint.tied, bool(config.get("quantization_config")), checkpoint.tensors, aliases)
+        return cls(
+            key, checkpoint.label, checkpoint.tied, bool(config.get("quantization_config")), checkpoint.tensors, aliases
+        )
 
     def __str__(self) -> str:
         return f"base {self.label!r}" if self.key == "base" else f"model {self.label!r}"
@@ -74,13 +76,16 @@ def align(one: Participant, reference: Participant) -> list[str]:
         return []
     remove, add = difference
     one.tensors = {add + name.removeprefix(remove): info for name, info in one.tensors.items()}
-    one.aliases = {add + name.removeprefix(remove): add + kept.removeprefix(remove) for name, kept in one.aliases.items()}
+    one.aliases = {
+        add + name.removeprefix(remove): add + kept.removeprefix(remove) for name, kept in one.aliases.items()
+    }
     what = f"have the prefix {remove!r}, which is dropped" if remove else f"lack the prefix {add!r}, which is added"
     return [f"{one}: all tensor names {what} to match {reference}"]
 
 
 def quantisation(one: Participant) -> str | None:
-    """Why a model's numbers are not its weights: scaled fp8, or integers under a quantization_config; None if they are."""
+    """Why a model's numbers are not its weights: scaled fp8, or integers under a quantization_config; None if they "
+    "are."""
     fp8 = [name for name, info in one.tensors.items() if info.dtype.startswith("F8_")]
     scale = next((name for name in one.tensors if name.endswith(_SCALES)), None) if fp8 else None
     packed = [
@@ -93,13 +98,15 @@ def quantisation(one: Participant) -> str | None:
     name = (fp8 or packed)[0]
     with_scale = f" with scales such as {quoted(scale)}" if scale else " and config.json has a quantization_config"
     return (
-        f"{one} is quantised: tensor {quoted(name)} is {one.tensors[name].dtype}{with_scale}; merging quantised weights is not "
+        f"{one} is quantised: tensor {quoted(name)} is {one.tensors[name].dtype}{with_scale}; merging quantised "
+        "weights is not "
         "available yet, give the unquantised model"
     )
 
 
 def _rooted(aliases: dict[str, str]) -> dict[str, str]:
-    """The same ties, each group under its first name that is no head: loaders find the embedding, and tie the head to it."""
+    """The same ties, each group under its first name that is no head: loaders find the embedding, and tie the head "
+    "to it."""
     groups: dict[str, list[str]] = {}
     for name, kept in aliases.items():
         groups.setdefault(kept, [kept]).append(name)

@@ -20,9 +20,9 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9_][\w.-]*)?(@[\w./-]+)?")
 def open_source(source: Any, *, label: str | None = None) -> Checkpoint:
     """Reads the headers of one model and returns its Checkpoint; no weight is read.
 
-    source: a folder in Hugging Face layout, a .safetensors file, a hub id (`org/name` or `org/name@revision`; a path that
-    exists wins), a mapping of tensor names to torch tensors or numpy arrays, a torch.nn.Module, or a Checkpoint, which is
-    returned as it is.
+    source: a folder in Hugging Face layout, a .safetensors file, a hub id (`org/name` or `org/name@revision`; a path
+    that exists wins), a mapping of tensor names to torch tensors or numpy arrays, a torch.nn.Module, or a Checkpoint,
+    which is returned as it is.
     label: what messages call this model; by default the folder, file or hub name.
 
     Raises ValueError for contents that are no valid checkpoint, FileNotFoundError or another OSError for what cannot be
@@ -42,7 +42,8 @@ def open_source(source: Any, *, label: str | None = None) -> Checkpoint:
         checkpoint = _open_text(os.fspath(source), label)
     else:
         raise ValueError(
-            f"a model cannot be opened from {quoted(source)} (a {type(source).__name__}); expected a folder, a .safetensors "
+            f"a model cannot be opened from {quoted(source)} (a {type(source).__name__}); expected a folder, a "
+            ".safetensors "
             "file, a hub id, a mapping of tensors or a torch.nn.Module"
         )
     checkpoint.label_given = label is not None
@@ -78,7 +79,8 @@ def _open_text(text: str, label: str | None) -> Checkpoint:
         return open_file(path, label=label or path.stem)
     if "+" in text:
         raise NotImplementedError(
-            f"{quoted(text)} asks for a LoRA adapter ('model+adapter'), which is not available yet; merge the adapter into "
+            f"{quoted(text)} asks for a LoRA adapter ('model+adapter'), which is not available yet; merge the adapter "
+            "into "
             "its model first (peft: merge_and_unload) and give that folder"
         )
     if text.endswith(".safetensors") or not _HUB_ID.fullmatch(text):

@@ -108,7 +108,9 @@ class Checkpoint:
                     descriptor = open_regular(path)
                     self._descriptors.append(descriptor)
                     if FileStamp.of(os.fstat(descriptor)) != stamp:
-                        raise OSError(f"{path}: the file of model '{self.label}' changed after its header was read; start again")
+                        raise OSError(
+                            f"{path}: the file of model '{self.label}' changed after its header was read; start again"
+                        )
             except BaseException:
                 self.close()
                 raise
@@ -122,7 +124,9 @@ class Checkpoint:
     def __enter__(self) -> Checkpoint:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -136,7 +140,8 @@ def open_regular(path: Path) -> int:
 
 
 def allow_open_files(count: int) -> None:
-    """Raises the soft limit of open files so that `count` more fit; models of hundreds of shards pass the usual 1024."""
+    """Raises the soft limit of open files so that `count` more fit; models of hundreds of shards pass the usual "
+    "1024."""
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -144,5 +149,7 @@ def allow_open_files(count: int) -> None:
     if soft == resource.RLIM_INFINITY or wanted <= soft:
         return
     if hard != resource.RLIM_INFINITY and wanted > hard:
-        raise OSError(f"{count} more files must be opened, but this process may open {hard} in all; raise `ulimit -n` to {wanted}")
+        raise OSError(
+            f"{count} more files must be opened, but this process may open {hard} in all; raise `ulimit -n` to {wanted}"
+        )
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -18,7 +18,9 @@ def open_file(path: Path, *, label: str) -> Checkpoint:
     if path.suffix in _PICKLES:
         raise ValueError(f"{path}: a pickle ({path.suffix}) cannot be merged from disk; {_way_out()}")
     if path.suffix == ".gguf":
-        raise NotImplementedError(f"{path}: GGUF is not available yet; give the safetensors checkpoint it was made from")
+        raise NotImplementedError(
+            f"{path}: GGUF is not available yet; give the safetensors checkpoint it was made from"
+        )
     header = read_header(path)
     return assemble(label, str(path), None, [path], [header], None)
 
@@ -26,8 +28,8 @@ def open_file(path: Path, *, label: str) -> Checkpoint:
 def open_folder(folder: Path, *, label: str) -> Checkpoint:
     """Opens the folder's model: the shards its index names, or model.safetensors, or its only *.safetensors file.
 
-    Raises ValueError, naming the file, for an index or header that is not valid, FileNotFoundError where weights or shards
-    are missing, NotImplementedError for a folder that holds only an adapter.
+    Raises ValueError, naming the file, for an index or header that is not valid, FileNotFoundError where weights or
+    shards are missing, NotImplementedError for a folder that holds only an adapter.
     """
     names = {entry.name for entry in folder.iterdir()}
     weights = choose_weights(names, str(folder))
@@ -37,7 +39,8 @@ def open_folder(folder: Path, *, label: str) -> Checkpoint:
     absent = [shard for shard, file in zip(shards, files, strict=True) if not file.exists()]
     if absent:
         raise FileNotFoundError(
-            f"{folder}: {len(absent)} of the {len(shards)} files that {weights} names are missing: {listing(absent, limit=5)}; "
+            f"{folder}: {len(absent)} of the {len(shards)} files that {weights} names are missing: "
+            f"{listing(absent, limit=5)}; "
             "the download or copy is not complete"
         )
     headers = [read_header(file, buffer=number) for number, file in enumerate(files)]
@@ -56,7 +59,8 @@ def choose_weights(names: Collection[str], where: str) -> str:
     tensors = sorted(name for name in names if name.endswith(".safetensors"))
     if "model.safetensors" in tensors and "model.safetensors.index.json" in indexes:
         raise ValueError(
-            f"{where}: holds both model.safetensors and model.safetensors.index.json, two models or one of them stale; remove one, "
+            f"{where}: holds both model.safetensors and model.safetensors.index.json, two models or one of them "
+            "stale; remove one, "
             "or give the path of the .safetensors file itself"
         )
     for choice in ("model.safetensors.index.json", "model.safetensors"):
@@ -66,19 +70,23 @@ def choose_weights(names: Collection[str], where: str) -> str:
         return indexes[0]
     if "adapter_config.json" in names:
         raise NotImplementedError(
-            f"{where}: holds a LoRA adapter (adapter_config.json), not a model; adapters are not available yet, merge it into its "
+            f"{where}: holds a LoRA adapter (adapter_config.json), not a model; adapters are not available yet, merge "
+            "it into its "
             "model first (peft: merge_and_unload)"
         )
     if len(tensors) == 1:
         return tensors[0]
     if tensors:
         raise ValueError(
-            f"{where}: holds {len(tensors)} .safetensors files and no model.safetensors.index.json to say which belong together: "
+            f"{where}: holds {len(tensors)} .safetensors files and no model.safetensors.index.json to say which "
+            "belong together: "
             f"{listing(tensors, limit=5)}; give the path of one file, or add the index (save_pretrained writes it)"
         )
     pickles = sorted(name for name in names if name.endswith(_PICKLES))
     if pickles:
-        raise FileNotFoundError(f"{where}: holds only pickled weights ({listing(pickles, limit=3)}), no .safetensors; {_way_out()}")
+        raise FileNotFoundError(
+            f"{where}: holds only pickled weights ({listing(pickles, limit=3)}), no .safetensors; {_way_out()}"
+        )
     raise FileNotFoundError(
         f"{where}: no model in this folder; expected model.safetensors, or model.safetensors.index.json with its shards"
     )
@@ -98,24 +106,33 @@ def read_index(path: Path) -> dict[str, str]:
         raise ValueError(f"{path}: an index of {size} bytes; at most {MAX_HEADER_BYTES} are read")
     index = load_object(path.read_bytes(), str(path)).get("weight_map")
     if not isinstance(index, dict) or not index:
-        raise ValueError(f"{path}: weight_map must be an object {{tensor: file}} with at least one tensor, got {quoted(index)}")
+        raise ValueError(
+            f"{path}: weight_map must be an object {{tensor: file}} with at least one tensor, got {quoted(index)}"
+        )
     for name, file in index.items():
         if not isinstance(file, str) or not file:
             raise ValueError(f"{path}: tensor {quoted(name)}: expected a file name, got {quoted(file)}")
     for file in dict.fromkeys(index.values()):
         # A link inside the folder may lead anywhere (the hub's cache is made of them); a name may not.
         parts = file.split("/")
-        if not file.endswith(".safetensors") or any(part in ("", ".", "..") for part in parts) or "\\" in file or "\0" in file:
+        if (
+            not file.endswith(".safetensors")
+            or any(part in ("", ".", "..") for part in parts)
+            or "\\" in file
+            or "\0" in file
+        ):
             name = next(name for name, value in index.items() if value == file)
             raise ValueError(
-                f"{path}: tensor {quoted(name)}: the index names the file {quoted(file)}; only .safetensors files inside the folder "
+                f"{path}: tensor {quoted(name)}: the index names the file {quoted(file)}; only .safetensors files "
+                "inside the folder "
                 "are allowed (no absolute path, no '..')"
             )
     return index
 
 
 def read_config(path: Path) -> dict[str, Any] | None:
-    """Returns the parsed config.json, None where it is absent or empty. Raises ValueError where it is no JSON object."""
+    """Returns the parsed config.json, None where it is absent or empty. Raises ValueError where it is no JSON "
+    "object."""
     try:
         if path.stat().st_size > MAX_HEADER_BYTES:
             raise ValueError(f"{path}: {path.stat().st_size} bytes are too many for a config.json")
@@ -145,11 +162,15 @@ def assemble(
     lacking = [f"{quoted(name)} in {file}" for name, file in (index or {}).items() if name not in tensors]
     if lacking:
         raise ValueError(
-            f"{source}: the index names {len(lacking)} tensors that its shards do not hold: {listing(lacking, limit=5)}; the index "
+            f"{source}: the index names {len(lacking)} tensors that its shards do not hold: "
+            f"{listing(lacking, limit=5)}; the index "
             "and the shards belong to different models"
         )
     if not tensors:
         raise ValueError(f"{source}: holds no tensors")
     stamps: list[FileStamp] = [header.stamp for header in headers if header.stamp]
-    notes = [f"model '{label}': {len(unlisted)} tensors that the index does not name are left out: {listing(unlisted, limit=3)}"]
+    notes = [
+        f"model '{label}': {len(unlisted)} tensors that the index does not name are left out: "
+        f"{listing(unlisted, limit=3)}"
+    ]
     return Checkpoint(label, source, tensors, files, stamps, folder=folder, notes=notes if unlisted else [])

@@ -51,11 +51,11 @@ class HubCheckpoint(Checkpoint):
 
 
 def open_hub(source: str, *, label: str | None = None) -> Checkpoint:
-    """Opens `org/name` or `org/name@revision` (branch, tag or commit) of the hub, fetching headers and small files only.
+    """Opens `org/name` or `org/name@revision` (branch, tag or commit) on the hub; fetches headers and small files only.
 
-    In offline mode (HF_HUB_OFFLINE=1) or without connection the cache is used. Raises FileNotFoundError where the hub, or
-    in offline mode the cache, has no such model, PermissionError where it is gated, another OSError where the hub cannot
-    be reached, and what a folder with the same files would raise.
+    In offline mode (HF_HUB_OFFLINE=1) or without connection the cache is used. Raises FileNotFoundError where the hub,
+    or in offline mode the cache, has no such model, PermissionError where it is gated, another OSError where the hub
+    cannot be reached, and what a folder with the same files would raise.
     """
     from huggingface_hub import HfApi, constants
 
@@ -87,18 +87,25 @@ def _from_hub(reference: str, revision: str | None, commit: str, names: list[str
         with _explained(reference, revision, f"downloading {name}"):
             path = hf_hub_download(reference, name, revision=revision)
         if not Path(path).is_relative_to(folder):
-            raise OSError(f"{reference}: the hub's revision {revision or 'main'} changed while it was read; start again")
+            raise OSError(
+                f"{reference}: the hub's revision {revision or 'main'} changed while it was read; start again"
+            )
     index = read_index(folder / weights) if weights.endswith(".json") else None
     shards = sorted(set(index.values())) if index is not None else [weights]
     absent = [shard for shard in shards if shard not in names]
     if absent:
         raise FileNotFoundError(f"{reference} on the hub: {weights} names files it lacks: {listing(absent, limit=5)}")
     files = [folder / shard for shard in shards]
-    headers = [_header(reference, commit, shard, file, number) for number, (shard, file) in enumerate(zip(shards, files, strict=True))]
+    headers = [
+        _header(reference, commit, shard, file, number)
+        for number, (shard, file) in enumerate(zip(shards, files, strict=True))
+    ]
     known = assemble(label, f"{reference}@{revision}" if revision else reference, folder, files, headers, index)
     to_fetch = [shard for shard, header in zip(shards, headers, strict=True) if header.stamp is None]
     if to_fetch:
-        known.notes.append(f"model {label!r}: {len(to_fetch)} files are downloaded from the hub: {listing(to_fetch, limit=3)}")
+        known.notes.append(
+            f"model {label!r}: {len(to_fetch)} files are downloaded from the hub: {listing(to_fetch, limit=3)}"
+        )
     return HubCheckpoint(
         label, known.source, known.tensors, files, [], config=read_config(folder / "config.json"), folder=folder,
         reference=reference, revision=commit, notes=known.notes, shards=shards,
@@ -116,9 +123,7 @@ def _header(reference: str, commit: str, shard: str, file: Path, number: int) ->
         return read_remote_header(url, f"{reference}/{shard} on the hub", buffer=number)
 
 
-def _from_cache(
-    reference: str, revision: str | None, label: str, why: str, cause: Exception | None
-) -> Checkpoint:
+def _from_cache(reference: str, revision: str | None, label: str, why: str, cause: Exception | None) -> Checkpoint:
     from huggingface_hub import constants, try_to_load_from_cache
 
     cached = [try_to_load_from_cache(reference, name, revision=revision) for name in _LANDMARKS]
@@ -130,7 +135,8 @@ def _from_cache(
     )
     if folder is None:
         raise FileNotFoundError(
-            f"{reference}: no folder or file of that name; {why}, and the hub's cache {constants.HF_HUB_CACHE} does not "
+            f"{reference}: no folder or file of that name; {why}, and the hub's cache {constants.HF_HUB_CACHE} does "
+            "not "
             f"hold it; {fetch}"
         ) from cause
     try:
@@ -164,7 +170,8 @@ def _explained(reference: str, revision: str | None, doing: str) -> Iterator[Non
         raise PermissionError(f"{what}: access is gated; accept its terms on the hub, then `hf auth login`") from error
     except errors.RepositoryNotFoundError as error:
         raise FileNotFoundError(
-            f"{what}: no such model on the hub, or a private one (log in with `hf auth login`); a folder or file of that "
+            f"{what}: no such model on the hub, or a private one (log in with `hf auth login`); a folder or file of "
+            "that "
             "name does not exist either"
         ) from error
     except errors.RevisionNotFoundError as error:

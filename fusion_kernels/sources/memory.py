@@ -71,9 +71,7 @@ class _Reader:
     def torch_tensor(self, name: str, tensor: Any) -> TensorInfo:
         if not tensor.is_cpu:
             if tensor.is_meta:
-                raise ValueError(
-                    f"{self.where(name)}: is on the meta device and has no values; load the weights first"
-                )
+                raise ValueError(f"{self.where(name)}: is on the meta device and has no values; load the weights first")
             raise NotImplementedError(
                 f"{self.where(name)}: is on {tensor.device}; only CPU memory is read for now, move it with .cpu()"
             )
@@ -107,9 +105,7 @@ class _Reader:
         self, name: str, code: str, shape: tuple[int, ...], owner: Any, address: int, nbytes: int, key: object
     ) -> TensorInfo:
         if nbytes and not address:
-            raise ValueError(
-                f"{self.where(name)}: its memory was freed or never allocated; load the weights first"
-            )
+            raise ValueError(f"{self.where(name)}: its memory was freed or never allocated; load the weights first")
         info = TensorInfo(name, code, shape, len(self.checkpoint.memory), 0, nbytes)
         self.checkpoint.memory.append((address, nbytes))
         self.checkpoint.alive.append(owner)

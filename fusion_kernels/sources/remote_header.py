@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from importlib import import_module
 from typing import Any
 
 from fusion_kernels.sources.safetensors_header import Header, header_length, parse_header
@@ -27,18 +28,17 @@ def read_remote_header(url: str, where: str, *, buffer: int = 0) -> Header:
 
 def _fetch(url: str, begin: int, end: int, where: str) -> tuple[bytes, int]:
     """Returns bytes [begin, end) of the file, or up to its end, with the file's size."""
-    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
-
-    headers = {**build_hf_headers(), "Range": f"bytes={begin}-{end - 1}", "Accept-Encoding": "identity"}
-    with _stream(url, headers) as response:
+    utils: Any = import_module("huggingface_hub.utils")
+    headers = {**utils.build_hf_headers(), "Range": f"bytes={begin}-{end - 1}", "Accept-Encoding": "identity"}
+    with _stream(utils, url, headers) as response:
         if response.status_code == 416:  # an empty file has no range to give
             return b"", 0
-        hf_raise_for_status(response)
-        partial = response.status_code == 206
-        if partial:
-            size = int(response.headers["Content-Range"].rpartition("/")[2])
-        else:  # a server without ranges sends the file from its start
-            size = int(response.headers["Content-Length"])
+        utils.hf_raise_for_status(response)
+        partial = response.status_code == 206  # a server without ranges sends the file from its start
+        stated = response.headers.get("Content-Range" if partial else "Content-Length", "").rpartition("/")[2]
+        if not stated.isdecimal():
+            raise OSError(f"{where}: the server does not say how large the file is")
+        size = int(stated)
         skip = 0 if partial else begin
         wanted = min(end, size) - begin
         chunks = response.iter_bytes() if hasattr(response, "iter_bytes") else response.iter_content(65536)
@@ -52,11 +52,9 @@ def _fetch(url: str, begin: int, end: int, where: str) -> tuple[bytes, int]:
     return bytes(received[skip : skip + wanted]), size
 
 
-def _stream(url: str, headers: dict[str, str]) -> AbstractContextManager[Any]:
-    from huggingface_hub import utils
-
+def _stream(utils: Any, url: str, headers: dict[str, str]) -> AbstractContextManager[Any]:
     if hasattr(utils, "http_stream_backoff"):  # since 1.0, on httpx
         stream: AbstractContextManager[Any] = utils.http_stream_backoff("GET", url, headers=headers, timeout=_TIMEOUT)
-        return stream
-    legacy: AbstractContextManager[Any] = utils.http_backoff("GET", url, headers=headers, timeout=_TIMEOUT, stream=True)
-    return legacy
+    else:
+        stream = utils.http_backoff("GET", url, headers=headers, timeout=_TIMEOUT, stream=True)
+    return stream

@@ -60,7 +60,9 @@ def read_header(path: Path, *, buffer: int = 0) -> Header:
 def header_length(first_bytes: bytes, file_bytes: int, where: str) -> int:
     """Returns the length in bytes of the JSON that follows the file's first 8 bytes. Raises ValueError."""
     if file_bytes < 8:
-        raise ValueError(f"{where}: the file has {file_bytes} bytes, too few for a safetensors header; it is truncated or empty")
+        raise ValueError(
+            f"{where}: the file has {file_bytes} bytes, too few for a safetensors header; it is truncated or empty"
+        )
     length = int.from_bytes(first_bytes[:8], "little")
     if length > min(MAX_HEADER_BYTES, file_bytes - 8):
         for prefix, what in _PREFIXES.items():
@@ -68,11 +70,14 @@ def header_length(first_bytes: bytes, file_bytes: int, where: str) -> int:
                 raise ValueError(f"{where}: is {what}")
     if length > MAX_HEADER_BYTES:
         raise ValueError(
-            f"{where}: the header says it has {length} bytes, more than the {MAX_HEADER_BYTES} the format allows; this is not a "
+            f"{where}: the header says it has {length} bytes, more than the {MAX_HEADER_BYTES} the format allows; "
+            "this is not a "
             "safetensors file, or it is damaged"
         )
     if length > file_bytes - 8:
-        raise ValueError(f"{where}: the header says it has {length} bytes, but only {file_bytes - 8} follow; the file is truncated")
+        raise ValueError(
+            f"{where}: the header says it has {length} bytes, but only {file_bytes - 8} follow; the file is truncated"
+        )
     return length
 
 
@@ -98,9 +103,12 @@ def _parse(text: bytes, file_bytes: int, where: str, buffer: int) -> Header:
 
 
 def load_object(text: bytes, where: str) -> dict[str, Any]:
-    """Parses the JSON of a header or an index: an object, no name twice, texts that are valid Unicode. Raises ValueError."""
+    """Parses the JSON of a header or an index: an object, no name twice, texts that are valid Unicode. Raises "
+    "ValueError."""
     if sum(text.count(mark) for mark in (b"[", b"{", b",", b":")) > _MAX_HEADER_VALUES:
-        raise ValueError(f"{where}: the JSON holds more than {_MAX_HEADER_VALUES} values; no model has that many tensors")
+        raise ValueError(
+            f"{where}: the JSON holds more than {_MAX_HEADER_VALUES} values; no model has that many tensors"
+        )
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(pairs)
@@ -144,21 +152,25 @@ def _tensor(name: str, entry: Any, data_start: int, file_bytes: int, where: str,
         count = count * size if valid else 0
     if not valid:
         raise ValueError(
-            f"{where}: tensor {quoted(name)}: shape must be a list of at most {_MAX_DIMENSIONS} sizes >= 0, got {quoted(shape)}"
+            f"{where}: tensor {quoted(name)}: shape must be a list of at most {_MAX_DIMENSIONS} sizes >= 0, got "
+            f"{quoted(shape)}"
         )
     if not (type(begin) is int and type(end) is int and 0 <= begin <= end):
         raise ValueError(
-            f"{where}: tensor {quoted(name)}: data_offsets must be [begin, end] with 0 <= begin <= end, got {quoted([begin, end])}"
+            f"{where}: tensor {quoted(name)}: data_offsets must be [begin, end] with 0 <= begin <= end, got "
+            f"{quoted([begin, end])}"
         )
     if end > file_bytes - data_start:
         raise ValueError(
-            f"{where}: tensor {quoted(name)}: its data_offsets {quoted([begin, end])} end beyond the {file_bytes - data_start} "
+            f"{where}: tensor {quoted(name)}: its data_offsets {quoted([begin, end])} end beyond the "
+            f"{file_bytes - data_start} "
             "bytes of data in the file; the file is truncated or its header is wrong"
         )
     bits = count * dtype.itemsize_bits
     if bits != (end - begin) * 8:
         raise ValueError(
-            f"{where}: tensor {quoted(name)}: shape {quoted(shape)} of {code} needs {quoted(-(-bits // 8))} bytes, but data_offsets "
+            f"{where}: tensor {quoted(name)}: shape {quoted(shape)} of {code} needs {quoted(-(-bits // 8))} bytes, "
+            "but data_offsets "
             f"give {end - begin}"
         )
     return TensorInfo(name, code, tuple(shape), buffer, data_start + begin, end - begin)
@@ -187,4 +199,6 @@ def _check_cover(tensors: list[TensorInfo], data_start: int, file_bytes: int, wh
             raise ValueError(f"{where}: tensor {quoted(tensor.name)} {kind} {before}; the header is wrong")
         end, previous = tensor.offset + tensor.nbytes, tensor
     if end != file_bytes:
-        raise ValueError(f"{where}: {file_bytes - end} bytes follow the last tensor; the header is wrong or the file is damaged")
+        raise ValueError(
+            f"{where}: {file_bytes - end} bytes follow the last tensor; the header is wrong or the file is damaged"
+        )
