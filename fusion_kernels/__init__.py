@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from fusion_kernels._version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from fusion_kernels._native import DeviceError as DeviceError
     from fusion_kernels.catalogue import describe as describe
     from fusion_kernels.catalogue import methods as methods
     from fusion_kernels.hardware import devices as devices
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from fusion_kernels.report import MergeReport as MergeReport
     from fusion_kernels.tensors import merge_tensors as merge_tensors
 
-    __version__: str
+    DeviceError: type[RuntimeError]
 
 # No module may be called what it defines: importing it would put the module in the name's place.
 _HOMES = {
@@ -41,16 +42,11 @@ __all__ = [*_HOMES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from fusion_kernels._native import native
-
-        value: Any = native().__version__
-    elif name in _HOMES:
-        from importlib import import_module
-
-        value = getattr(import_module(f"fusion_kernels.{_HOMES[name]}"), name)
-    else:
+    if name not in _HOMES:
         raise AttributeError(f"module 'fusion_kernels' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"fusion_kernels.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
 

@@ -101,7 +101,7 @@ def merge(
     models: a sequence of models or {name: model}; a model is a folder in Hugging Face layout, a .safetensors file, a
         hub id, a state dict of torch tensors or numpy arrays (any shape; dtypes F64, F32, F16, BF16, F8_E4M3, F8_E5M2,
         with integers copied where equal) or a torch.nn.Module. Or a recipe in mergekit's YAML: a path ending in .yml or
-        .yaml, a mapping, a Recipe; `overrides` then replaces parts of it: {"dtype": "float32", "parameters": {"t": 0.3}}.
+        .yaml, a mapping, a Recipe; `overrides` replaces parts of it: {"dtype": "float32", "parameters": {"t": 0.3}}.
     method: a name of `methods()`; `describe(name)` tells its parameters, formula and paper. A recipe brings its own.
     base: the model the others were made from. Where it is also among `models`, it is not merged as a fine-tune.
     output: a folder, or a name ending in .safetensors for a single file. None returns the merged tensors instead.
@@ -168,9 +168,9 @@ def plan(
     `Plan.problems`, all of it; raises only for arguments that contradict each other and recipes that cannot be read.
     """
     arguments = _named(locals())
-    from fusion_kernels.prepare import plan_of, prepare
+    from fusion_kernels.prepare import prepare
 
-    return plan_of(prepare(from_arguments(models, **arguments)))
+    return prepare(from_arguments(models, **arguments)).plan()
 
 
 def _named(arguments: Mapping[str, Any]) -> dict[str, Any]:

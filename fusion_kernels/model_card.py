@@ -7,12 +7,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from fusion_kernels._version import __version__
 from fusion_kernels.companions import config_source
 from fusion_kernels.labels import portable_source
 from fusion_kernels.report import show
 
 if TYPE_CHECKING:
-    from fusion_kernels.prepare import Prepared
+    from fusion_kernels.prepared import Prepared
     from fusion_kernels.sources import Checkpoint
 
 CARD = "README.md"
@@ -91,8 +92,6 @@ def _front_matter(prepared: Prepared) -> str:
 
 
 def _body(prepared: Prepared, recipe: str) -> str:
-    from fusion_kernels._native import native
-
     method, target, base, models = prepared.method, prepared.target, prepared.base, prepared.models
     assert method is not None
     assert target is not None
@@ -103,7 +102,7 @@ def _body(prepared: Prepared, recipe: str) -> str:
     count = f"{len(models)} models" if len(models) != 1 else "one model"
     parts = [
         f"# {target.path.name}",
-        f"A merge of {count}, made with fusion_kernels {native().__version__}.",
+        f"A merge of {count}, made with fusion_kernels {__version__}.",
         f"## Method\n\n`{method.name}`: {method.summary.rstrip('.')}{cited}.",
         *([f"The base model is {_link(base)}."] if base is not None else []),
         "## Models\n\n"

@@ -20,8 +20,8 @@ class Plan:
     dtypes: number of output tensors for each dtype code. files: those the merge writes, as far as headers tell.
     reads, writes: weights read (each input once) and written. passes: how often each input element is looked at; the
     second look comes from memory where a tensor fits the limit, else from the file.
-    ram: what the engine allocates, plus the result itself if it stays in memory. disk, disk_free: needed and free at the
-    output; None for a result in memory.
+    ram: what the engine allocates, plus the result itself if it stays in memory.
+    disk, disk_free: needed and free at the output; None for a result in memory.
     """
 
     method: str

@@ -3,110 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from fusion_kernels import companions, jobs, model_card
-from fusion_kernels.dtypes import DTYPES
+from fusion_kernels import jobs
+from fusion_kernels.destination import check_destination
 from fusion_kernels.errors import listing
-from fusion_kernels.layout import Layout, OutputTensor, Place, lay_out
+from fusion_kernels.layout import Place, lay_out
 from fusion_kernels.limits import available_memory, format_bytes, memory_limit_bytes, parse_size
-from fusion_kernels.parameters import MethodInfo, Resolved, get_method, resolve
-from fusion_kernels.planning import Plan
+from fusion_kernels.parameters import get_method, resolve
+from fusion_kernels.prepared import Prepared
 from fusion_kernels.publish import Target
-from fusion_kernels.sources import Buffer, Checkpoint, open_source
-
-if TYPE_CHECKING:
-    from fusion_kernels.matching import Matching
-    from fusion_kernels.request import Request
-
-# What a merge fails with because of its input, as opposed to a defect of ours.
-FAILURES = (ValueError, NotImplementedError, OSError)
-_MOST_SHOWN = 12  # problems in one message
-_SMALL_FILES = 1 << 20  # allowance for config, card, recipe and directory entries
-
-
-@dataclass
-class Prepared:
-    """One merge with all its decisions; what a problem left undecided keeps its empty default."""
-
-    request: Request
-    method: MethodInfo | None = None
-    models: list[Checkpoint] = field(default_factory=list)  # the merged ones; a member base first
-    base: Checkpoint | None = None
-    inputs: jobs.Inputs | None = None
-    resolved: Resolved | None = None
-    matching: Matching | None = None
-    outputs: list[OutputTensor] = field(default_factory=list)
-    layout: Layout | None = None
-    target: Target | None = None
-    jobs: list[jobs.Job] = field(default_factory=list)
-    memory_limit: int = 0
-    reads: int = 0
-    ram: int = 0
-    problems: list[Exception] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def sources(self) -> list[Checkpoint]:
-        """Each checkpoint once: the base, if any, first."""
-        return ([self.base] if self.base is not None else []) + [one for one in self.models if one is not self.base]
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The resolved parameters for people: per-model ones as {model: value}."""
-        values = self.resolved.values if self.resolved is not None else {}
-        labels = [model.label for model in self.models]
-        return {
-            name: dict(zip(labels, value, strict=True)) if isinstance(value, tuple) else value
-            for name, value in values.items()
-        }
-
-    @property
-    def requested_dtype(self) -> str | None:
-        """Torch's name of the output dtype asked for, if one was."""
-        return DTYPES[self.request.dtype].torch_name if self.request.dtype is not None else None
-
-    @property
-    def output_dtype(self) -> str | None:
-        """Torch's name of the one dtype of all floating tensors written; None where they differ."""
-        codes = {tensor.dtype for tensor in self.outputs if DTYPES[tensor.dtype].floating}
-        return DTYPES[codes.pop()].torch_name if len(codes) == 1 else None
-
-    def small_files(self) -> list[str]:
-        """Names of everything but the weights, in the order of publishing."""
-        if self.target is None or self.target.is_file:
-            return []
-        names = list(companions.find(self.sources))
-        if companions.config_source(self.sources) is not None:
-            names.append(companions.CONFIG)
-        return [*names, *([model_card.CARD] if self.request.model_card else []), model_card.RECIPE]
-
-    def files(self) -> list[str]:
-        """Names of all files written, in the order of publishing: the weights, then their index, last."""
-        return self.small_files() + (self.layout.files if self.layout is not None else [])
-
-    def raise_problems(self) -> None:
-        """Raise the one problem as what it is, several as one ValueError that lists them."""
-        if len(self.problems) == 1:
-            raise self.problems[0]
-        if self.problems:
-            listed = "; ".join(
-                f"({number}) {problem}" for number, problem in enumerate(self.problems[:_MOST_SHOWN], start=1)
-            )
-            more = len(self.problems) - _MOST_SHOWN
-            rest = f"; and {more} more, which plan() lists" if more > 0 else ""
-            raise ValueError(f"{len(self.problems)} problems: {listed}{rest}")
-
-    def attempt(self, step: Callable[[], object]) -> None:
-        """Run one deciding step; what stops it becomes a problem."""
-        try:
-            step()
-        except FAILURES as error:
-            self.problems.append(error)
+from fusion_kernels.request import Request
+from fusion_kernels.sources import Buffer, open_source
 
 
 def prepare(request: Request) -> Prepared:
@@ -124,39 +33,11 @@ def prepare(request: Request) -> Prepared:
         prepared.target = Target(request.output)
     if prepared.outputs:
         prepared.attempt(lambda: _lay_out(prepared))
-    if prepared.target is not None:
-        _check_target(prepared)
-    if prepared.jobs and not prepared.problems:
+    if prepared.work:
         prepared.attempt(lambda: _measure_workspace(prepared))
+    if prepared.target is not None:
+        check_destination(prepared)
     return prepared
-
-
-def plan_of(prepared: Prepared) -> Plan:
-    """The plan to show for a prepared merge."""
-    request, target, layout = prepared.request, prepared.target, prepared.layout
-    method = prepared.method
-    return Plan(
-        method=request.method,
-        preset=request.preset,
-        models=tuple(model.label for model in prepared.models),
-        base=prepared.base.label if prepared.base is not None else None,
-        output=str(target.path) if target is not None else None,
-        parameters=prepared.parameters,
-        tensors=len(prepared.outputs),
-        dtypes=dict(sorted(Counter(tensor.dtype for tensor in prepared.outputs).items())),
-        files=tuple(prepared.files()) if target is not None else (),
-        reads=prepared.reads,
-        writes=layout.total_size if layout is not None else 0,
-        passes=jobs.passes(prepared.resolved, method.kind)
-        if method is not None and prepared.resolved is not None
-        else 1,
-        ram=prepared.ram,
-        disk=_disk_needed(prepared) if target is not None else None,
-        disk_free=target.free_bytes() if target is not None else None,
-        atomic=target.one_rename if target is not None else True,
-        problems=tuple(map(str, prepared.problems)),
-        notes=tuple(prepared.notes),
-    )
 
 
 def _find_method(prepared: Prepared) -> None:
@@ -271,57 +152,13 @@ def _lay_out(prepared: Prepared) -> None:
     if prepared.resolved is not None and not prepared.problems:
         # A scale of 1 leaves every value as it is: bytes can be copied.
         identity = request.method == "passthrough" and prepared.resolved.values.get("scale") == (1.0,)
-        prepared.jobs = jobs.build(
+        prepared.work = jobs.build(
             prepared.matching.tensors, prepared.outputs, places, prepared.inputs, identity=identity
         )
 
 
 def _check_limits(prepared: Prepared) -> None:
     prepared.memory_limit = memory_limit_bytes(prepared.request.memory_limit)
-
-
-def _check_target(prepared: Prepared) -> None:
-    """Everything about the output that can be seen before writing: conflicts with inputs, room, permission."""
-    target, request = prepared.target, prepared.request
-    assert target is not None
-    for checkpoint in prepared.sources:
-        conflict = _overlap(target, checkpoint, prepared.files())
-        if conflict:
-            prepared.problems.append(ValueError(conflict))
-    prepared.problems.extend(target.problems(overwrite=request.overwrite, writes=prepared.files()))
-    needed, free = _disk_needed(prepared), target.free_bytes()
-    if needed > free:
-        prepared.problems.append(
-            OSError(
-                f"output {target.given}: the disk is too full: {format_bytes(needed)} ({needed} bytes) needed, {format_bytes(free)} "
-                f"({free} bytes) free; make room or choose another disk"
-            )
-        )
-
-
-def _overlap(target: Target, checkpoint: Checkpoint, writes: Sequence[str]) -> str | None:
-    """Why writing to `target` would touch an input, if it would."""
-    which = f"output {target.given}"
-    folder = Path(os.path.realpath(checkpoint.folder)) if checkpoint.folder is not None else None
-    if folder is not None and target.path == folder:
-        return f"{which} is the folder of input model {checkpoint.label!r}; choose another folder"
-    if folder is not None and folder in target.path.parents:
-        return (
-            f"{which} lies inside the folder of input model {checkpoint.label!r} ({folder}); choose a place outside it"
-        )
-    written = {target.path} if target.is_file else {target.path / name for name in writes}
-    read = {path.absolute() for path in checkpoint.files} | {Path(os.path.realpath(path)) for path in checkpoint.files}
-    clash = sorted(written & read)
-    return f"{which} would replace {clash[0]}, a file of input model {checkpoint.label!r}" if clash else None
-
-
-def _disk_needed(prepared: Prepared) -> int:
-    if prepared.layout is None or prepared.target is None:
-        return 0
-    companion_bytes = 0
-    if not prepared.target.is_file:
-        companion_bytes = _SMALL_FILES + sum(path.stat().st_size for path in companions.find(prepared.sources).values())
-    return prepared.layout.nbytes + companion_bytes
 
 
 def _measure_workspace(prepared: Prepared) -> None:
@@ -339,7 +176,7 @@ def _measure_workspace(prepared: Prepared) -> None:
         placeholders += [(0, tensor.nbytes) for tensor in prepared.outputs]
     workspace = native().workspace_bytes(
         prepared.request.method,
-        prepared.jobs,
+        prepared.work,
         [jobs.parameter_set(prepared.resolved)],
         placeholders,
         threads=prepared.request.threads or 0,
@@ -351,7 +188,7 @@ def _measure_workspace(prepared: Prepared) -> None:
     if in_memory > available:
         prepared.problems.append(
             ValueError(
-                f"the merged tensors take {format_bytes(in_memory)} of memory, {format_bytes(available)} are available; give output="
-                " to write them to disk as they are made"
+                f"the merged tensors take {format_bytes(in_memory)} of memory, {format_bytes(available)} are "
+                "available; give output= to write them to disk as they are made"
             )
         )

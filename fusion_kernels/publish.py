@@ -12,7 +12,6 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 # Loaders pick weights by these names: `model.safetensors` before the index, or every file of the pattern.
 _WEIGHTS = "model*.safetensors*"
@@ -91,8 +90,8 @@ class Target:
             some = ", ".join(stale[:3]) + (", ..." if len(stale) > 3 else "")
             return [
                 FileExistsError(
-                    f"{name} holds weights that this merge does not replace ({some}) and that loaders would mix up with "
-                    "its own; delete them or choose another folder"
+                    f"{name} holds weights that this merge does not replace ({some}) and that loaders would mix "
+                    "up with its own; delete them or choose another folder"
                 )
             ]
         return []
@@ -115,7 +114,7 @@ class Staging:
         self.folder.mkdir()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
         if self.folder.exists():
             shutil.rmtree(self.folder, ignore_errors=True)
         if kind is not None:

@@ -159,15 +159,15 @@ def _labelled(models: Any, base: Any) -> dict[str, Any]:
 def _checked_models(models: Any) -> Any:
     if isinstance(models, (str, os.PathLike)):
         raise ValueError(
-            f"models={quoted(os.fspath(models))}: expected a sequence or mapping of models, or a recipe (a path ending in "
-            ".yml or .yaml; Recipe.parse(text) reads YAML text)"
+            f"models={quoted(os.fspath(models))}: expected a sequence or mapping of models, or a recipe (a path "
+            "ending in .yml or .yaml; Recipe.parse(text) reads YAML text)"
         )
     if isinstance(models, Mapping):
         tensor = next((name for name, value in models.items() if hasattr(value, "shape")), None)
         if tensor is not None:
             raise ValueError(
-                f"models= holds the tensor {tensor!r}; expected {{name: model}} or [model, ...], where a model may be a "
-                "state dict"
+                f"models= holds the tensor {tensor!r}; expected {{name: model}} or [model, ...], where a model "
+                "may be a state dict"
             )
     elif not isinstance(models, Sequence):
         raise ValueError(f"models={quoted(models)}: expected a sequence or mapping of models, or a recipe")

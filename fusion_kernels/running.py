@@ -21,7 +21,7 @@ from fusion_kernels.report import MergeReport
 if TYPE_CHECKING:
     import torch
 
-    from fusion_kernels.prepare import Prepared
+    from fusion_kernels.prepared import Prepared
     from fusion_kernels.progress import Progress
     from fusion_kernels.sources import Buffer
 
@@ -58,8 +58,8 @@ def into_memory(prepared: Prepared) -> dict[str, torch.Tensor]:
         import torch
     except ImportError as error:
         raise ImportError(
-            "merging into memory returns torch tensors, and torch is not installed; give output= to merge on disk, or install "
-            "fusion_kernels[torch]"
+            "merging into memory returns torch tensors, and torch is not installed; give output= to merge on disk, "
+            "or install fusion_kernels[torch]"
         ) from error
     merged = {
         tensor.name: torch.empty(tensor.shape, dtype=getattr(torch, str(DTYPES[tensor.dtype].torch_name)))
@@ -131,7 +131,7 @@ def _execute(prepared: Prepared, buffers: list[Buffer]) -> dict[str, Any]:
     with _observer(prepared) as observer:
         result: dict[str, Any] = native().execute(
             request.method,
-            prepared.jobs,
+            prepared.work,
             [jobs.parameter_set(prepared.resolved)],
             buffers,
             threads=request.threads or 0,
