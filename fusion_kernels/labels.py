@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
@@ -33,11 +34,11 @@ def model_labels(sources: Sequence[Any]) -> list[str]:
         f"{label}@{revision}" if revision and labels.count(label) > 1 else label
         for label, revision in zip(labels, revisions, strict=True)
     ]
-    taken: dict[str, int] = {}
-    distinct = []
+    distinct: list[str] = []
     for label in labels:
-        taken[label] = taken.get(label, 0) + 1
-        distinct.append(label if taken[label] == 1 else f"{label}#{taken[label]}")
+        # A number must not make a label that another source already has.
+        numbered = (label if n == 1 else f"{label}#{n}" for n in count(1))
+        distinct.append(next(one for one in numbered if one not in distinct and (one == label or one not in labels)))
     return distinct
 
 

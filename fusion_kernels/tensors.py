@@ -60,8 +60,8 @@ def merge_tensors(
     _check_apart("out", output, inputs)
     scratch = None
     if workspace is not None:
-        scratch = _workspace_memory(workspace, call.workspace_bytes())
-        _check_apart("workspace", scratch, {**inputs, "out": output})
+        scratch = _workspace_buffer(workspace, call.workspace_bytes())
+        _check_apart("workspace", (ctypes.addressof(scratch), len(scratch)), {**inputs, "out": output})
     call.execute(output, scratch)
     return result
 
@@ -100,7 +100,7 @@ class _Call:
     def nbytes(self) -> int:
         return prod(self.shape) * DTYPES[self.dtype].itemsize_bits // 8
 
-    def execute(self, output: tuple[int, int], workspace: tuple[int, int] | None) -> None:
+    def execute(self, output: tuple[int, int], workspace: ctypes.Array[ctypes.c_char] | None) -> None:
         from fusion_kernels._native import native
 
         jobs, sets, buffers = self._work(output)
@@ -253,23 +253,23 @@ def _output_memory(call: _Call, out: Any) -> tuple[int, int]:
     return address, call.nbytes
 
 
-def _workspace_memory(workspace: Any, needed: int) -> tuple[int, int]:
+def _workspace_buffer(workspace: Any, needed: int) -> ctypes.Array[ctypes.c_char]:
     expected = "workspace: writable contiguous memory is expected (torch or numpy uint8, or a bytearray)"
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(workspace, torch.Tensor):
         if workspace.device.type != "cpu" or not workspace.is_contiguous():
             raise ValueError(f"{expected}, got a tensor on {workspace.device} with strides {tuple(workspace.stride())}")
-        memory = int(workspace.data_ptr()), int(workspace.numel() * workspace.element_size())
+        size = workspace.numel() * workspace.element_size()
+        buffer = (ctypes.c_char * size).from_address(workspace.data_ptr())
     else:
         try:
             view = memoryview(workspace)
-            flat = (ctypes.c_char * view.nbytes).from_buffer(view)
+            buffer = (ctypes.c_char * view.nbytes).from_buffer(view)
         except (TypeError, ValueError, BufferError) as error:
             raise ValueError(f"{expected}, got {quoted(type(workspace).__name__)}: {error}") from None
-        memory = ctypes.addressof(flat), view.nbytes
-    if memory[1] < needed:
-        raise ValueError(f"workspace has {memory[1]} bytes ({format_bytes(memory[1])}), this call needs {needed}")
-    return memory
+    if len(buffer) < needed:
+        raise ValueError(f"workspace has {len(buffer)} bytes, this call needs {needed} ({format_bytes(needed)})")
+    return buffer
 
 
 def _check_apart(what: str, memory: tuple[int, int], others: Mapping[str, tuple[int, int]]) -> None:
