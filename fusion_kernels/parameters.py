@@ -5,14 +5,22 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, Literal
+from dataclasses import dataclass
 
 from fusion_kernels.errors import listing, quoted, suggest
+from fusion_kernels.method_info import (
+    MISSING,
+    PRESETS,
+    MethodInfo,
+    Missing,
+    Parameter,
+    Preset,
+    Scalar,
+    get_method,
+    registry,
+)
 
 __all__ = [
-    "MISSING",
     "PRESETS",
     "MethodInfo",
     "Parameter",
@@ -29,100 +37,7 @@ __all__ = [
     "resolve",
 ]
 
-Preset = Literal["mergekit", "paper", "fusionbench"]
-PRESETS: tuple[Preset, ...] = ("mergekit", "paper", "fusionbench")
-Scalar = float | bool | str
 Value = Scalar | tuple[Scalar, ...]
-
-# Methods of mergekit this engine does not run yet: known names deserve "not yet" instead of a guess at a typo.
-_NOT_YET = (
-    "arcee_fusion", "breadcrumbs", "breadcrumbs_ties", "dare_linear", "dare_ties", "della", "della_linear", "karcher",
-    "model_stock", "multislerp", "nearswap", "nuslerp", "ram", "ramplus_tl", "sce",
-)  # fmt: skip
-# Names other tools use for a method we have.
-_ELSEWHERE = {"average": "linear", "mean": "linear", "simple_average": "linear", "weighted_average": "linear"}
-
-
-class _Missing:
-    """The default of a parameter that has none."""
-
-    def __repr__(self) -> str:
-        return "MISSING"
-
-
-MISSING = _Missing()
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of a merge method; per-model ones take a value for each merged model."""
-
-    name: str
-    type: Literal["number", "boolean", "choice"]
-    per_model: bool = False
-    required: bool = False
-    default: Scalar | None = None
-    choices: tuple[str, ...] = ()
-    presets: Mapping[str, Scalar] = field(default_factory=dict)
-    minimum: float | None = None
-    maximum: float | None = None
-    doc: str = ""
-
-    def default_for(self, preset: Preset) -> Scalar | _Missing:
-        """The value used when nobody gives one, or MISSING where the method insists."""
-        if preset in self.presets:
-            return self.presets[preset]
-        return MISSING if self.required or self.default is None else self.default
-
-    @property
-    def expected(self) -> str:
-        """What a value must be, for messages and descriptions: ``a number in [0, 1]``."""
-        if self.type == "boolean":
-            return "true or false"
-        if self.type == "choice":
-            return "one of " + ", ".join(self.choices)
-        if self.minimum is not None and self.maximum is not None:
-            return f"a number in [{self.minimum:g}, {self.maximum:g}]"
-        if self.minimum is not None:
-            return f"a number of at least {self.minimum:g}"
-        return "a number" if self.maximum is None else f"a number of at most {self.maximum:g}"
-
-
-@dataclass(frozen=True)
-class MethodInfo:
-    """What one merge method is and takes, as the engine declares it.
-
-    ``base`` is ``"required"`` (deltas are taken from it), ``"ignored"`` or ``"member"`` (it is one of the merged
-    models and comes first). ``min_models`` and ``max_models`` count merged models, the base only where it is a member.
-    """
-
-    name: str
-    kind: str
-    summary: str
-    formula: str
-    paper: Mapping[str, Any]
-    base: Literal["required", "ignored", "member"]
-    min_models: int
-    max_models: int | None
-    parameters: tuple[Parameter, ...]
-    ignored_keys: tuple[str, ...] = ()
-
-    @classmethod
-    def from_native(cls, entry: Mapping[str, Any]) -> MethodInfo:
-        """Build from one entry of the engine's own list of methods."""
-        parameters = []
-        for given in entry["parameters"]:
-            known = {key: given[key] for key in Parameter.__dataclass_fields__ if key in given}
-            parameters.append(Parameter(**{**known, "choices": tuple(given.get("choices") or ())}))
-        known = {key: entry[key] for key in cls.__dataclass_fields__ if key in entry}
-        known["paper"] = dict(entry.get("paper") or {})
-        known["ignored_keys"] = tuple(entry.get("ignored_keys") or ())
-        return cls(**{**known, "parameters": tuple(parameters)})
-
-    def parameter(self, name: str) -> Parameter | None:
-        """The parameter of that name (``lambda_`` is ``lambda``), or None."""
-        wanted = "lambda" if name == "lambda_" else name
-        return next((one for one in self.parameters if one.name == wanted), None)
 
 
 @dataclass(frozen=True)
@@ -131,29 +46,6 @@ class Resolved:
 
     values: dict[str, Value]
     notes: list[str]
-
-
-@lru_cache(maxsize=1)
-def registry() -> dict[str, MethodInfo]:
-    """All methods of the engine by name, in its order."""
-    from fusion_kernels._native import native
-
-    return {entry["name"]: MethodInfo.from_native(entry) for entry in native().methods()}
-
-
-def get_method(name: str) -> MethodInfo:
-    """The method of that name.
-
-    Raises NotImplementedError for one other tools have and this engine does not have yet, ValueError (with a
-    suggestion) for one nobody knows.
-    """
-    known = registry()
-    if name in known:
-        return known[name]
-    if name in _NOT_YET:
-        raise NotImplementedError(f"method {name!r} is not available yet; available: {listing(known)}")
-    hint = f" Did you mean {_ELSEWHERE[name]!r}?" if name in _ELSEWHERE else suggest(name, known)
-    raise ValueError(f"unknown method {quoted(name)}; available: {listing(known)}.{hint}")
 
 
 def resolve(
@@ -282,7 +174,7 @@ def _per_model(
 
 def _default(method: MethodInfo, parameter: Parameter, preset: Preset, *, model: str = "") -> Scalar:
     value = parameter.default_for(preset)
-    if not isinstance(value, _Missing):
+    if not isinstance(value, Missing):
         return value
     whose = f" for model {model!r}" if model else ""
     what = f" ({parameter.doc})" if parameter.doc else ""

@@ -202,8 +202,10 @@ def _check_count(info: MethodInfo, labels: list[str]) -> None:
     least, most = max(1, info.min_models), info.max_models
     if len(labels) < least or (most is not None and len(labels) > most):
         wanted = f"exactly {least}" if least == most else f"at least {least}" if most is None else f"{least} to {most}"
-        with_base = ", the base included" if info.base == "member" else ""
-        raise ValueError(f"{info.name} merges {wanted} tensors{with_base}, got {len(labels)} ({listing(labels)})")
+        with_base = " (the base included)" if info.base == "member" else ""
+        needed = "tensor is needed" if wanted.endswith(" 1") else "tensors are needed"
+        got = f"{len(labels)}: {listing(labels)}" if labels else "none"
+        raise ValueError(f"{info.name}: {wanted} {needed}{with_base}, got {got}")
 
 
 def _opened(given: Mapping[str, Any]) -> Checkpoint:
@@ -259,8 +261,8 @@ def _workspace_buffer(workspace: Any, needed: int) -> ctypes.Array[ctypes.c_char
     if torch is not None and isinstance(workspace, torch.Tensor):
         if workspace.device.type != "cpu" or not workspace.is_contiguous():
             raise ValueError(f"{expected}, got a tensor on {workspace.device} with strides {tuple(workspace.stride())}")
-        size = workspace.numel() * workspace.element_size()
-        buffer = (ctypes.c_char * size).from_address(workspace.data_ptr())
+        size = int(workspace.numel() * workspace.element_size())
+        buffer: ctypes.Array[ctypes.c_char] = (ctypes.c_char * size).from_address(workspace.data_ptr())
     else:
         try:
             view = memoryview(workspace)

@@ -211,9 +211,9 @@ def test_threads_do_not_show_in_the_result(threads: int) -> None:
     [
         ([np.ones(3), np.ones(4)], {}, "tensors[1] has shape [4], but tensors[0] has [3]"),
         ([np.ones((2, 3)), np.ones((3, 2))], {}, "tensors[1] has shape [3, 2], but tensors[0] has [2, 3]"),
-        ([], {}, "linear merges at least 1 tensors, got 0"),
-        ([np.ones(3)], {"method": "slerp", "t": 0.5}, "slerp merges exactly 2 tensors, the base included, got 1"),
-        ([np.ones(3)] * 2, {"method": "passthrough"}, "passthrough merges exactly 1 tensors, got 2"),
+        ([], {}, "linear: at least 1 tensor is needed, got none"),
+        ([np.ones(3)], {"method": "slerp", "t": 0.5}, "slerp: exactly 2 tensors are needed (the base included), got 1"),
+        ([np.ones(3)] * 2, {"method": "passthrough"}, "passthrough: exactly 1 tensor is needed, got 2"),
         ([np.ones(3)], {"method": "ties"}, "ties needs base=, the tensor the others started from"),
         ([np.ones(3)], {"base": np.ones(3)}, "linear takes no base"),
         ([np.ones(3)], {"method": "ties", "base": np.ones(4)}, "base has shape [4], but tensors[0] has [3]"),
