@@ -1,0 +1,87 @@
+// method.hpp: the contract a merging method's file fulfils.
+//
+// A method is a struct with
+//   static constexpr Info info            name, one-line summary, formula, paper, role of the base
+//   static constexpr Param params[]       its parameters: they become the Python signature, the docs and the checks
+// and either, for a fold (each output element from the same element of every model),
+//   template <class T> struct Model       what a kernel reads about one model (T: float, or double for F64 outputs)
+//   template <class T> struct Shared      what it reads once
+//   resolve(values, k, Model&), resolve(values, Shared&)    the numbers above from the parameters, on the host
+//   rounds                                how often the models are walked per element
+//   template <class V> struct State       what is carried from model to model
+//   step<Round, First>(state, x, model, shared)   x is the model's delta (Space::delta) or value (Space::weight)
+//   finish(state, shared)                 the merged delta or value
+// or, for a gram method (a weighted sum whose coefficients depend on the models' dot products),
+//   coefficients(gram, values, out)       from the K x K matrix of dot products, in double
+// A fold may ask to know first, for every model, where to trim its delta:
+//   static constexpr const char* trims_by = "density"    then Model has a member `above`, see KeptAbove.
+#pragma once
+#include <limits>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/portable.hpp"
+
+namespace fk {
+
+enum class Space { weight, delta };
+enum class Base { ignored, required, member };  // member: the base is one of the merged models, and the first
+
+struct Paper {
+  const char* title = "";
+  const char* authors = "";
+  int year = 0;
+  const char* url = "";
+};
+
+struct Info {
+  const char* name;
+  const char* summary;
+  const char* formula;
+  Space space = Space::weight;
+  Base base = Base::ignored;
+  int min_models = 1;
+  int max_models = 0;  // 0: any number
+  Paper paper = {};
+  const char* ignored_keys = "";  // keys of mergekit's recipes that mean nothing here, accepted and noted
+};
+
+enum class Type { number, boolean, choice };
+inline constexpr double kRequired = std::numeric_limits<double>::quiet_NaN();
+inline constexpr double kSame = std::numeric_limits<double>::quiet_NaN();  // a preset that keeps mergekit's default
+
+struct Param {
+  const char* name;
+  const char* doc;
+  bool per_model = false;
+  Type type = Type::number;
+  double fallback = kRequired;  // for a choice: its position in `choices`
+  double paper = kSame;         // defaults under preset="paper" and preset="fusionbench"
+  double fusionbench = kSame;
+  double minimum = -std::numeric_limits<double>::infinity();
+  double maximum = std::numeric_limits<double>::infinity();
+  const char* choices = "";  // "sum|max"
+};
+
+// Every parameter of a method with its value, resolved for one output tensor. Doubles until a kernel reads them.
+struct Values {
+  std::map<std::string, std::vector<double>, std::less<>> of;
+  double shared(const char* name) const { return of.find(name)->second.at(0); }
+  double per_model(const char* name, int k) const { return of.find(name)->second.at(k); }
+  bool flag(const char* name) const { return shared(name) != 0; }
+  double sum(const char* name) const {
+    double total = 0;
+    for (double value : of.find(name)->second) total += value;
+    return total;
+  }
+};
+
+// A trimmed delta keeps the elements whose magnitude_bits exceed `above`. The last kept magnitude T may occur again
+// further on, where it is dropped: the engine cuts the tensor there and passes T - 1 before the cut, T after it, so no
+// index reaches a kernel. -1 keeps all; a magnitude of NaN keeps none.
+template <class T>
+using KeptAbove = IntOf<T>;
+
+}  // namespace fk

@@ -1,0 +1,93 @@
+// portable.hpp: the vocabulary a method is written in.
+//
+// `V` is `float` (or `double`) in a GPU thread and in the scalar reference, and a GCC vector of 4, 8 or 16 floats on a
+// core. Everything here means the same, to the bit, for all of them: plain arithmetic, comparisons and select. There
+// are no fused multiply-adds and no min/max instructions, whose treatment of NaN and of -0 differs between machines.
+#pragma once
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#if defined(__CUDACC__)
+#define FK_FN __host__ __device__ __forceinline__
+#else
+#define FK_FN inline __attribute__((always_inline))
+#endif
+
+#define FK_INLINE_LAMBDA __attribute__((always_inline))
+
+namespace fk {
+
+template <class V>
+inline constexpr bool is_scalar = std::is_arithmetic_v<V>;
+
+// What a comparison of two V yields: bool, or a vector of all-ones and all-zeros integers.
+template <class V>
+using Mask = decltype(V{} > V{});
+
+// The scalar a V is made of, and the signed integers of its width (one, or one a lane).
+template <class V, bool = is_scalar<V>>
+struct LaneTypes {
+  using Element = V;
+  using Int = std::conditional_t<sizeof(V) == 8, int64_t, int32_t>;
+};
+template <class V>
+struct LaneTypes<V, false> {
+  using Element = std::remove_reference_t<decltype(V{}[0])>;
+  using Int = Mask<V>;
+};
+template <class V>
+using Element = typename LaneTypes<V>::Element;
+template <class V>
+using Int = typename LaneTypes<V>::Int;
+template <class T>
+using IntOf = typename LaneTypes<T, true>::Int;
+
+template <class To, class From>
+FK_FN To bits_as(const From& from) {
+  static_assert(sizeof(To) == sizeof(From));
+  To to;
+  memcpy(&to, &from, sizeof to);
+  return to;
+}
+
+// The same value in every lane. (x - 0 keeps the sign of a negative zero, x + 0 would not.)
+template <class V>
+FK_FN V splat(Element<V> value) {
+  if constexpr (is_scalar<V>)
+    return value;
+  else
+    return value - V{};
+}
+
+template <class V>
+FK_FN Int<V> splat_int(IntOf<Element<V>> value) {
+  if constexpr (is_scalar<V>)
+    return value;
+  else
+    return value - Int<V>{};
+}
+
+template <class M, class A>
+FK_FN A select(const M& condition, const A& yes, const A& no) {
+  return condition ? yes : no;
+}
+
+template <class T>
+inline constexpr IntOf<T> kInfinityBits = sizeof(T) == 8 ? IntOf<T>(0x7ff0000000000000) : IntOf<T>(0x7f800000);
+
+// |value| as an integer: the same order as the magnitudes, and exact. Every NaN counts as one step above infinity, so
+// that the order does not depend on which NaN a processor happens to produce.
+template <class V>
+FK_FN Int<V> magnitude_bits(const V& value) {
+  using T = Element<V>;
+  constexpr IntOf<T> kSignless = sizeof(T) == 8 ? IntOf<T>(0x7fffffffffffffff) : IntOf<T>(0x7fffffff);
+  constexpr IntOf<T> kNaN = kInfinityBits<T> + 1;
+  const Int<V> bits = bits_as<Int<V>>(value) & kSignless;
+  if constexpr (is_scalar<V>)
+    return bits < kNaN ? bits : kNaN;
+  else
+    return bits < kNaN ? bits : kNaN - Int<V>{};
+}
+
+}  // namespace fk

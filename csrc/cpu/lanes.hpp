@@ -1,0 +1,130 @@
+// lanes.hpp: W floats at a time on a core: loads, stores, and the few operations GCC's vectors cannot express.
+//
+// W is the instruction set: 1 scalar, 4 SSE2 (any x86-64), 8 AVX2, 16 AVX-512. Everything is forced inline into a
+// function compiled for that instruction set (see isa.hpp); this is the only file that names a processor's
+// instructions.
+#pragma once
+#include <cstddef>
+#include <cstring>
+#if defined(__x86_64__)
+#include <immintrin.h>  // declares the builtins used below
+#endif
+
+#include "core/formats.hpp"
+
+namespace fk {
+
+template <int W>
+struct Lanes {
+  typedef float V __attribute__((vector_size(4 * W)));
+  typedef int32_t I __attribute__((vector_size(4 * W)));
+  typedef uint16_t U16 __attribute__((vector_size(2 * W)));
+  typedef uint8_t U8 __attribute__((vector_size(W)));
+};
+template <>
+struct Lanes<1> {
+  using V = float;
+  using I = int32_t;
+  using U16 = uint16_t;
+  using U8 = uint8_t;
+};
+
+template <class V>
+inline constexpr int lane_count = sizeof(V) / sizeof(Element<V>);
+
+template <class To, class From>
+FK_FN To convert(const From& from) {
+  if constexpr (is_scalar<From>)
+    return static_cast<To>(from);
+  else
+    return __builtin_convertvector(from, To);
+}
+
+template <class T>
+FK_FN T load_unaligned(const void* from) {
+  T value;
+  memcpy(&value, from, sizeof value);
+  return value;
+}
+
+// W elements of format D, from element i of an array that need not be aligned, decoded to the compute type.
+template <DType D, class V>
+FK_FN V load(const void* array, int64_t i) {
+  const char* from = static_cast<const char*>(array) + i * size_of(D);
+  if constexpr (is_scalar<V> && sizeof(V) == 8) {  // double, for F64 outputs
+    if constexpr (D == DType::f64)
+      return load_unaligned<double>(from);
+    else
+      return static_cast<double>(load<D, float>(array, i));
+  } else {
+    using L = Lanes<lane_count<V>>;
+    if constexpr (D == DType::f64) {
+      V narrowed;
+      for (int lane = 0; lane < lane_count<V>; ++lane) {
+        const float value = static_cast<float>(load_unaligned<double>(from + 8 * lane));
+        memcpy(reinterpret_cast<char*>(&narrowed) + 4 * lane, &value, 4);
+      }
+      return narrowed;
+    } else if constexpr (D == DType::f32) {
+      return load_unaligned<V>(from);
+    } else if constexpr (size_of(D) == 2) {
+#if defined(__x86_64__)
+      if constexpr (D == DType::f16 && lane_count<V> == 8) {
+        typedef short Halves __attribute__((vector_size(16)));
+        return __builtin_ia32_vcvtph2ps256(load_unaligned<Halves>(from));
+      }
+#endif
+      return decode<D, V>(convert<typename L::I>(load_unaligned<typename L::U16>(from)));
+    } else {
+      return decode<D, V>(convert<typename L::I>(load_unaligned<typename L::U8>(from)));
+    }
+  }
+}
+
+template <DType D, class V>
+FK_FN void store(void* array, int64_t i, const V& value) {
+  char* to = static_cast<char*>(array) + i * size_of(D);
+  if constexpr (D == DType::f64) {
+    const double canonical = value == value ? value : bits_as<double>(int64_t(0x7ff8000000000000));
+    memcpy(to, &canonical, 8);
+  } else {
+    using L = Lanes<lane_count<V>>;
+    const typename L::I code = encode<D, V>(value);
+    if constexpr (size_of(D) == 4) {
+      memcpy(to, &code, sizeof code);
+    } else if constexpr (size_of(D) == 2) {
+      const auto narrow = convert<typename L::U16>(code);
+      memcpy(to, &narrow, sizeof narrow);
+    } else {
+      const auto narrow = convert<typename L::U8>(code);
+      memcpy(to, &narrow, sizeof narrow);
+    }
+  }
+}
+
+// One bit a lane of a comparison's result, lane 0 lowest.
+template <class M>
+FK_FN uint32_t lane_bits(const M& mask) {
+  if constexpr (is_scalar<M>) {
+    return mask ? 1 : 0;
+  } else {
+#if defined(__x86_64__)
+    typedef float F4 __attribute__((vector_size(16)));
+    typedef float F8 __attribute__((vector_size(32)));
+    typedef int I16 __attribute__((vector_size(64)));
+    if constexpr (sizeof(M) == 16) return static_cast<uint32_t>(__builtin_ia32_movmskps(bits_as<F4>(mask)));
+    if constexpr (sizeof(M) == 32) return static_cast<uint32_t>(__builtin_ia32_movmskps256(bits_as<F8>(mask)));
+    if constexpr (sizeof(M) == 64) return static_cast<uint16_t>(__builtin_ia32_cvtd2mask512(bits_as<I16>(mask)));
+#endif
+    uint32_t bits = 0;
+    for (size_t lane = 0; lane < sizeof(M) / 4; ++lane) bits |= (mask[lane] ? 1u : 0u) << lane;
+    return bits;
+  }
+}
+
+template <class V>
+FK_FN V larger(const V& a, const V& b) {  // of integers, so there is no NaN to worry about
+  return a > b ? a : b;
+}
+
+}  // namespace fk

@@ -1,0 +1,21 @@
+// workspace.hpp: the one block of memory a merge works in, measured beforehand and cut into parts.
+#pragma once
+#include "stream/job.hpp"
+
+namespace fk {
+
+struct WorkspacePlan {
+  int threads;
+  int64_t tile_elements;  // 4096 * 2^m
+  int64_t tile_bytes;     // room for one input's tile
+  int most_inputs;        // base included
+  int64_t thread_bytes;   // tiles of all inputs and the output, and a kernel's scratch
+  int slots;              // how many tensors may be under way at once
+  int64_t slot_bytes;     // what is collected about one of them
+  int64_t total() const { return threads * thread_bytes + slots * slot_bytes; }
+};
+
+// Throws InvalidArgument where the memory limit is below what one core needs with the smallest tile.
+WorkspacePlan plan_workspace(const MergeCall& call);
+
+}  // namespace fk
