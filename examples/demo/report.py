@@ -86,8 +86,8 @@ def as_markdown(record: Mapping[str, Any], rows: Sequence[Row]) -> str:
     lines = [
         f"# {len(titles)} fine-tunes of all-MiniLM-L6-v2, merged",
         "",
-        "Test accuracy in %. Norm.: the mean over tasks of a model's accuracy divided by that of the task's own "
-        "fine-tune. Merge s: seconds of one merge, from disk to disk.",
+        "Test accuracy in %. Mean: over the tasks, ± one standard error. Norm.: the mean over the tasks of a model's "
+        "accuracy divided by that of the task's own fine-tune. Merge s: seconds of one merge, from disk to disk.",
         "",
         markdown_table(rows, titles),
         "",

@@ -18,7 +18,7 @@ class Settings:
     max_tokens: int = 32  # longer texts are cut: class and cost are both decided early in a text
     scale: float = 20.0  # logits = scale * cosine(text, class description)
     train_items: int = 960
-    test_items: int = 400
+    test_items: int = 300
 
     def as_dict(self) -> dict[str, int | float]:
         return asdict(self)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 NOTHING = "–"
-ENOUGH_FOR_ERRORS = 100  # columns
+ENOUGH_FOR_ERRORS = 90  # columns
 
 
 def cells(row: Row, tasks: Mapping[str, str], *, errors: bool = True) -> list[str]:
@@ -26,7 +26,7 @@ def cells(row: Row, tasks: Mapping[str, str], *, errors: bool = True) -> list[st
 
 def heads(tasks: Mapping[str, str]) -> list[str]:
     """Titles of the columns after the first. `tasks` is {name: title}."""
-    return [*tasks.values(), "average", "norm.", "merge s"]
+    return [*tasks.values(), "mean", "norm.", "merge s"]
 
 
 def terminal_table(rows: Sequence[Row], tasks: Mapping[str, str], *, width: int) -> Table:
@@ -38,13 +38,13 @@ def terminal_table(rows: Sequence[Row], tasks: Mapping[str, str], *, width: int)
     from rich.table import Table
 
     errors = width >= ENOUGH_FOR_ERRORS
-    table = Table(box=box.SIMPLE_HEAD, title="test accuracy in %", pad_edge=False, padding=0)
+    table = Table(box=box.SIMPLE_HEAD, title="test accuracy in %", show_edge=False, padding=0)
     table.add_column("method", no_wrap=True)
     for head in heads(tasks):
-        table.add_column(head, justify="right")
+        table.add_column(head.replace(" ", "\n"), justify="right", vertical="top", no_wrap=True)
     if not errors:
         largest = max(row.standard_error or 0 for row in rows)
-        table.caption = f"one standard error of an average is {largest:.1f} points or less"
+        table.caption = f"one standard error of a mean is {largest:.1f} points or less"
     best = best_merge(rows)
     for before, row in zip([None, *rows[:-1]], rows, strict=True):
         if before is not None and before.kind != row.kind:

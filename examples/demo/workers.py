@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import queue
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from types import TracebackType
@@ -17,6 +18,11 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 _reports: Any = None  # in a worker: where progress goes
+_stop: Any = None  # in a worker: set when the parent wants no more
+
+
+class StoppedError(Exception):
+    """In a worker: the parent gave up, so this job ends at its next report."""
 
 
 def usable_cores() -> int:
@@ -25,14 +31,15 @@ def usable_cores() -> int:
 
 
 class Workers:
-    """A pool of processes. Use as a context manager; an error or Ctrl-C ends the jobs still waiting."""
+    """A pool of processes. Use as a context manager; an error or Ctrl-C ends running jobs at their next report."""
 
     def __init__(self, count: int) -> None:
         context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             os.environ[name] = "1"  # read by the processes when they import torch
         self._queue = context.Queue()
-        self._pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(self._queue,))
+        self._stop = context.Event()
+        self._pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(self._queue, self._stop))
 
     def __enter__(self) -> Workers:
         return self
@@ -40,24 +47,26 @@ class Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None:
+            self._stop.set()
         self._pool.shutdown(wait=True, cancel_futures=kind is not None)
 
     def run(
         self, jobs: Sequence[tuple[Callable[..., Result], tuple[Any, ...]]], report: Callable[[int, int], None]
     ) -> list[Result]:
-        """Results in the order of the jobs. `report(job, amount)` is called here with what jobs pass to progress_of().
+        """Results in the order of the jobs. A job is (function, arguments); the function gets its own index first.
 
-        A job is (function, arguments); the function is called with its own index first.
+        `report(index, amount)` is called here with what jobs pass to progress_of(index). The first job that fails
+        ends the run with its error.
         """
-        futures: list[Future[Result]] = []
-        for index, (function, arguments) in enumerate(jobs):
-            futures.append(self._pool.submit(function, index, *arguments))
-        waiting = set(futures)
+        futures = [self._pool.submit(function, index, *arguments) for index, (function, arguments) in enumerate(jobs)]
+        waiting: set[Future[Result]] = set(futures)
         while waiting:
             done, waiting = wait(waiting, timeout=0.1, return_when=FIRST_COMPLETED)
             self._drain(report)
             for future in done:
-                future.result()  # the first failure ends the run
+                future.result()
+        self._drain(report)
         return [future.result() for future in futures]
 
     def _drain(self, report: Callable[[int, int], None]) -> None:
@@ -70,13 +79,20 @@ class Workers:
 
 
 def progress_of(index: int) -> Callable[[int], None]:
-    """In a worker: a function that tells the parent how far job `index` is."""
-    return lambda amount: _reports.put((index, amount))
+    """In a worker: a function that tells the parent how far job `index` is, and ends the job when it is not wanted."""
+
+    def report(amount: int) -> None:
+        if _stop.is_set():
+            raise StoppedError
+        _reports.put((index, amount))
+
+    return report
 
 
-def _begin(reports: Any) -> None:
-    global _reports
-    _reports = reports
+def _begin(reports: Any, stop: Any) -> None:
+    global _reports, _stop
+    _reports, _stop = reports, stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches us too; the parent decides
     import torch
 
     torch.set_num_threads(1)
