@@ -24,11 +24,13 @@ class Example:
 class Merged:
     """A merged tensor. `terms` is, per element, the sum of the magnitudes that were added up to `value`.
 
-    A rounding error is relative to what was added, not to what was left after cancellation; hence `terms`.
+    A rounding error is relative to what was added, not to what was left after cancellation; hence `terms`. `partial`
+    is the same sum before it was scaled: the compute type overflows on the way where that exceeds its range.
     """
 
     value: np.ndarray
     terms: np.ndarray
+    partial: np.ndarray
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def merge(base: np.ndarray | None, models: list[np.ndarray], parameters: dict, w
     scale = working(compute(share_of(parameters["weight"], 1.0, parameters["normalize"])))
     total, magnitude = weighted_sum(models, parameters["weight"], working)
     with np.errstate(all="ignore"):
-        return Merged(total * scale, magnitude * abs(scale))
+        return Merged(total * scale, magnitude * abs(scale), magnitude)
 
 
 def tolerance(models: int) -> Tolerance:

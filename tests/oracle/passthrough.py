@@ -25,7 +25,7 @@ def merge(base: np.ndarray | None, models: list[np.ndarray], parameters: dict, w
     compute = models[0].dtype.type
     with np.errstate(all="ignore"):
         value = working(compute(parameters["scale"][0])) * models[0].astype(working)
-    return Merged(value, np.abs(value))
+    return Merged(value, np.abs(value), np.abs(value))
 
 
 def tolerance(models: int) -> Tolerance:

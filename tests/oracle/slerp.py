@@ -48,7 +48,8 @@ def coefficients(models: list[np.ndarray], t: float, lerp_threshold: float) -> t
 def merge(base: np.ndarray | None, models: list[np.ndarray], parameters: dict, working: Working) -> Merged:
     """c0·x0 + c1·x1 with both coefficients rounded to the compute type."""
     factors = coefficients(models, parameters["t"], parameters["lerp_threshold"])
-    return Merged(*weighted_sum(models, factors, working))
+    total, magnitude = weighted_sum(models, factors, working)
+    return Merged(total, magnitude, magnitude)
 
 
 def tolerance(models: int) -> Tolerance:

@@ -32,7 +32,7 @@ def merge(base: np.ndarray | None, models: list[np.ndarray], parameters: dict, w
         deltas = [model.astype(working) - start for model in models]
         weights = [compute(w) for w in parameters["weight"]]
         total, magnitude = weighted_sum(deltas, weights, working)
-        return Merged(start + total * scale, np.abs(start) + magnitude * abs(scale))
+        return Merged(start + total * scale, np.abs(start) + magnitude * abs(scale), magnitude)
 
 
 def tolerance(models: int) -> Tolerance:

@@ -50,19 +50,20 @@ def merge(base: np.ndarray | None, models: list[np.ndarray], parameters: dict, w
         weighted = [w * d for w, d in zip(weights, trimmed, strict=True)]
         agree = agreement(trimmed, weighted, parameters)
         if parameters["merge_func"] == "max":
-            total = magnitude = largest(weighted, agree).astype(working)
+            total = magnitude = partial = largest(weighted, agree).astype(working)
         else:
             total, magnitude, mass = (np.zeros(base.shape, working) for _ in range(3))
             for w, term, agrees in zip(weights, weighted, agree, strict=True):
                 total = np.where(agrees, total + term.astype(working), total)
                 magnitude = np.where(agrees, magnitude + np.abs(term.astype(working)), magnitude)
                 mass = np.where(agrees, mass + working(w), mass)
+            partial = magnitude
             if parameters["normalize"]:
                 divisor = np.where(mass == 0, working(1), mass)
                 total, magnitude = total / divisor, magnitude / divisor
         scale = working(compute(parameters["lambda"]))
         start = base.astype(working)
-        return Merged(start + scale * total, np.abs(start) + np.abs(scale * magnitude))
+        return Merged(start + scale * total, np.abs(start) + np.abs(scale * magnitude), np.abs(partial))
 
 
 def agreement(trimmed: list[np.ndarray], weighted: list[np.ndarray], parameters: dict) -> list[np.ndarray]:
