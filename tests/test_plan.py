@@ -1,0 +1,187 @@
+"""What plan() knows from headers alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_models import tiny_checkpoint
+
+import fusion_kernels
+
+ITEM_SIZES = {"BF16": 2, "F32": 4}
+
+
+def sparse_checkpoint(folder: Path, tensors: dict[str, tuple[int, ...]], *, dtype: str = "BF16", shards: int = 1) -> Path:
+    """A checkpoint of any size that takes no room: headers, then holes."""
+    folder.mkdir(parents=True)
+    names = list(tensors)
+    index: dict[str, str] = {}
+    for shard in range(shards):
+        file = "model.safetensors" if shards == 1 else f"model-{shard + 1:05d}-of-{shards:05d}.safetensors"
+        header: dict[str, Any] = {}
+        end = 0
+        for name in names[shard * len(names) // shards : (shard + 1) * len(names) // shards]:
+            nbytes = ITEM_SIZES[dtype]
+            for extent in tensors[name]:
+                nbytes *= extent
+            header[name] = {"dtype": dtype, "shape": tensors[name], "data_offsets": [end, end + nbytes]}
+            end += nbytes
+            index[name] = file
+        text = json.dumps(header).encode()
+        with open(folder / file, "wb") as stream:
+            stream.write(len(text).to_bytes(8, "little") + text)
+            stream.truncate(8 + len(text) + end)
+    if shards > 1:
+        (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
+    return folder
+
+
+def llama(layers: int, hidden: int, inner: int, vocabulary: int, key_value: int) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (vocabulary, hidden)}
+    for layer in range(layers):
+        prefix = f"model.layers.{layer}"
+        shapes |= {
+            f"{prefix}.self_attn.q_proj.weight": (hidden, hidden),
+            f"{prefix}.self_attn.k_proj.weight": (key_value, hidden),
+            f"{prefix}.self_attn.v_proj.weight": (key_value, hidden),
+            f"{prefix}.self_attn.o_proj.weight": (hidden, hidden),
+            f"{prefix}.mlp.gate_proj.weight": (inner, hidden),
+            f"{prefix}.mlp.up_proj.weight": (inner, hidden),
+            f"{prefix}.mlp.down_proj.weight": (hidden, inner),
+            f"{prefix}.input_layernorm.weight": (hidden,),
+            f"{prefix}.post_attention_layernorm.weight": (hidden,),
+        }
+    return shapes | {"model.norm.weight": (hidden,), "lm_head.weight": (vocabulary, hidden)}
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> list[Path]:
+    base = tiny_checkpoint(tmp_path / "base", 0)
+    return [base, *(tiny_checkpoint(tmp_path / name, seed, near=base) for seed, name in enumerate(["math", "code"], 1))]
+
+
+def test_sizes_files_and_parameters_are_stated(models: list[Path], tmp_path: Path) -> None:
+    base, *tuned = models
+    plan = fusion_kernels.plan(
+        tuned, base=base, method="ties", weight=[1, 0.5], density=0.5, dtype="bfloat16", output=tmp_path / "out"
+    )
+    assert plan.ok
+    assert plan.problems == ()
+    elements = 2 * 32 * 8 + 8 * 8 + 8
+    assert (plan.tensors, plan.reads, plan.writes) == (4, 3 * 4 * elements, 2 * elements)
+    assert plan.dtypes == {"BF16": 4}
+    assert plan.passes == 2
+    assert plan.parameters["weight"] == {"math": 1.0, "code": 0.5}
+    assert plan.files == ("config.json", "README.md", "mergekit_config.yml", "model.safetensors")
+    assert plan.disk is not None
+    assert plan.disk_free is not None
+    assert 0 < plan.writes < plan.disk < plan.disk_free
+    assert plan.ram > 0
+    json.dumps(plan.as_dict())
+    for word in ("ties", "math", "density", "ready to run", "disk"):
+        assert word in str(plan)
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "passes"),
+    [
+        ("linear", {"weight": 1}, 1),
+        ("ties", {"weight": 1}, 1),
+        ("ties", {"weight": 1, "density": [1, 0.3]}, 2),
+        ("ties", {"weight": 1, "preset": "paper"}, 2),
+    ],
+)
+def test_passes(models: list[Path], method: str, options: dict[str, Any], passes: int) -> None:
+    base, *tuned = models
+    assert fusion_kernels.plan(tuned, base=base, method=method, **options).passes == passes
+
+
+def test_slerp_looks_twice(models: list[Path]) -> None:
+    assert fusion_kernels.plan(models[:2], base=models[0], method="slerp", t=0.5).passes == 2
+
+
+def test_nothing_is_written(models: list[Path], tmp_path: Path) -> None:
+    base, *tuned = models
+    plan = fusion_kernels.plan(tuned, base=base, method="task_arithmetic", weight=1, output=tmp_path / "new" / "out")
+    assert plan.ok
+    assert sorted(os.listdir(tmp_path)) == ["base", "code", "math"]
+
+
+def test_every_problem_is_listed_at_once(models: list[Path], tmp_path: Path) -> None:
+    base, tuned, _ = models
+    plan = fusion_kernels.plan(
+        [tuned, tmp_path / "nowhere"], base=base, method="tiess", memory_limit="lots", output=tuned / "inside"
+    )
+    text = " | ".join(plan.problems)
+    assert not plan.ok
+    for word in ("tiess", "'ties'", "nowhere", "lots", "inside the folder of input model 'math'"):
+        assert word in text
+    assert "cannot run" in str(plan)
+
+
+def test_output_on_an_input(models: list[Path], tmp_path: Path) -> None:
+    base, tuned, _ = models
+    (tmp_path / "link").symlink_to(tuned)
+    for output in (tuned, tmp_path / "link", tuned / "below" / "it", tmp_path / "link" / "in"):
+        plan = fusion_kernels.plan([tuned], base=base, method="task_arithmetic", weight=1, output=output, overwrite=True)
+        assert "input model 'math'" in " ".join(plan.problems), output
+
+
+def test_a_single_file_input_is_protected_and_its_neighbourhood_is_not(models: list[Path], tmp_path: Path) -> None:
+    source = models[0] / "model.safetensors"
+    arguments: dict[str, Any] = {"method": "passthrough", "overwrite": True}
+    for output in (source, models[0]):
+        plan = fusion_kernels.plan([source], output=output, **arguments)
+        assert "would replace" in " ".join(plan.problems)
+    assert fusion_kernels.plan([source], output=models[0] / "merged", **arguments).ok
+    (tmp_path / "alias.safetensors").symlink_to(source)
+    plan = fusion_kernels.plan([tmp_path / "alias.safetensors"], output=source, **arguments)
+    assert "would replace" in " ".join(plan.problems)
+
+
+def test_a_full_disk_is_seen_beforehand(models: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fusion_kernels.publish.Target.free_bytes", lambda self: 1000)
+    plan = fusion_kernels.plan([models[0]], method="passthrough", output=tmp_path / "out")
+    (problem,) = plan.problems
+    assert "1000 bytes" in problem
+    assert str(plan.disk) in problem
+    with pytest.raises(OSError, match="too full"):
+        fusion_kernels.merge([models[0]], method="passthrough", output=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_result_larger_than_memory_asks_for_an_output(tmp_path: Path) -> None:
+    huge = sparse_checkpoint(tmp_path / "huge", {"w": (1 << 20, 1 << 22)})
+    plan = fusion_kernels.plan([huge], method="passthrough")
+    assert "output" in " ".join(plan.problems)
+    assert "memory" in " ".join(plan.problems)
+
+
+def test_more_than_two_billion_elements_have_exact_sizes(tmp_path: Path) -> None:
+    shape = (1 << 16, (1 << 16) + 1)
+    model = sparse_checkpoint(tmp_path / "big", {"w": shape, "empty": (0,), "scalar": ()})
+    plan = fusion_kernels.plan([model], method="passthrough", output=tmp_path / "out", dtype="float32")
+    assert plan.writes == 4 * (shape[0] * shape[1] + 1)
+
+
+def test_seventy_billion_parameters_plan_in_seconds(tmp_path: Path) -> None:
+    shapes = llama(layers=80, hidden=8192, inner=28672, vocabulary=128256, key_value=1024)
+    names = ["base", "math", "code", "chat"]
+    base, *tuned = [sparse_checkpoint(tmp_path / name, shapes, shards=30) for name in names]
+    recipe = tmp_path / "recipe.yml"
+    models = "".join(f"  - model: {path}\n    parameters: {{weight: 0.5, density: 0.2}}\n" for path in tuned)
+    recipe.write_text(f"merge_method: ties\nbase_model: {base}\nmodels:\n{models}dtype: bfloat16\n")
+    started = time.perf_counter()
+    plan = fusion_kernels.plan(recipe, output=tmp_path / "out", memory_limit="256MiB")
+    seconds = time.perf_counter() - started
+    assert plan.writes == pytest.approx(141e9, rel=0.01)
+    assert plan.reads == 4 * plan.writes
+    assert plan.ram <= 256 * 2**20
+    assert len([file for file in plan.files if file.endswith(".safetensors")]) == 30
+    assert all("disk" in problem for problem in plan.problems)  # the machine that tests this need not have 141 GB free
+    assert seconds < 5
