@@ -23,7 +23,7 @@ from examples.demo.settings import Settings
 from examples.demo.splits import TooFewSamplesError
 from examples.demo.table import findings, terminal_table
 from examples.demo.tasks import PREFERRED, SUBSTITUTES, TASKS
-from examples.demo.workers import Workers, usable_cores
+from examples.demo.workers import ONE_THREAD, Workers, usable_cores
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,8 +91,9 @@ def run(console: Console, options: argparse.Namespace) -> None:
         f"[bold]{len(preferred)} real fine-tunes of one real model, merged {len(MERGES)} ways.[/] About two minutes on "
         "two cores the first time; later runs keep the fine-tunes.\n"
     )
-    # Everything is on disk before a model is loaded: no library may look for anything on a network.
-    os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+    # Everything is on disk before a model is loaded: no library may look for anything on a network. One thread here as
+    # in the workers: heads must not depend on the number of cores.
+    os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false", **ONE_THREAD)
     with Workers(options.workers) as workers:
         pipeline = Pipeline(console, settings, cache_folder(), workers, bf16=bf16)
         base, prepared, encoded = pipeline.prepare(preferred, substitutes)

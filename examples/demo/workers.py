@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import queue
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -16,6 +15,8 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}  # read by torch when it is imported
 
 _reports: Any = None  # in a worker: where progress goes
 _stop: Any = None  # in a worker: set when the parent wants no more
@@ -35,11 +36,9 @@ class Workers:
 
     def __init__(self, count: int) -> None:
         context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-            os.environ[name] = "1"  # read by the processes when they import torch
-        self._queue = context.Queue()
+        self._reports = context.SimpleQueue()  # written before put() returns, so no report comes after its result
         self._stop = context.Event()
-        self._pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(self._queue, self._stop))
+        self._pool = ProcessPoolExecutor(count, context, initializer=_begin, initargs=(self._reports, self._stop))
 
     def __enter__(self) -> Workers:
         return self
@@ -70,12 +69,8 @@ class Workers:
         return [future.result() for future in futures]
 
     def _drain(self, report: Callable[[int, int], None]) -> None:
-        while True:
-            try:
-                index, amount = self._queue.get_nowait()
-            except queue.Empty:
-                return
-            report(index, amount)
+        while not self._reports.empty():
+            report(*self._reports.get())
 
 
 def progress_of(index: int) -> Callable[[int], None]:
@@ -93,6 +88,4 @@ def _begin(reports: Any, stop: Any) -> None:
     global _reports, _stop
     _reports, _stop = reports, stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches us too; the parent decides
-    import torch
-
-    torch.set_num_threads(1)
+    os.environ.update(ONE_THREAD)
