@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def test_headers_are_what_loaders_expect(models: list[Path], tmp_path: Path) -> 
     assert written.pop("start") % 8 == 0
     ends = sorted(entry["data_offsets"] for name, entry in written.items() if name != "size")
     assert ends[0][0] == 0
-    assert all(before[1] == after[0] for before, after in zip(ends, ends[1:], strict=False))
+    assert all(before[1] == after[0] for before, after in pairwise(ends))
     with safe_open(tmp_path / "out" / "model.safetensors", "np") as file:
         assert file.metadata() == {"format": "pt"}
         assert set(file.keys()) == set(weights(models[0]))
@@ -191,7 +192,9 @@ def test_the_recipe_beside_the_result_runs_again(
     assert all(isinstance(value, int | float) for value in values)  # mergekit stops at texts among parameters
     monkeypatch.chdir(tmp_path)
     fusion_kernels.merge("one/mergekit_config.yml", output="two")
-    assert (tmp_path / "one" / "model.safetensors").read_bytes() == (tmp_path / "two" / "model.safetensors").read_bytes()
+    assert (tmp_path / "one" / "model.safetensors").read_bytes() == (
+        tmp_path / "two" / "model.safetensors"
+    ).read_bytes()
 
 
 def front_matter(card: str) -> dict[str, Any]:
@@ -269,7 +272,9 @@ def test_inputs_sharded_differently_merge_to_the_same_bytes(models: list[Path], 
             [models[number]], method="passthrough", output=tmp_path / f"cut{number}", max_shard_size=size
         )
     average([models[0], tmp_path / "cut1", tmp_path / "cut2"], tmp_path / "out")
-    assert (tmp_path / "plain" / "model.safetensors").read_bytes() == (tmp_path / "out" / "model.safetensors").read_bytes()
+    assert (tmp_path / "plain" / "model.safetensors").read_bytes() == (
+        tmp_path / "out" / "model.safetensors"
+    ).read_bytes()
 
 
 def test_progress_ends_at_everything_done(models: list[Path], tmp_path: Path) -> None:

@@ -16,7 +16,9 @@ import fusion_kernels
 ITEM_SIZES = {"BF16": 2, "F32": 4}
 
 
-def sparse_checkpoint(folder: Path, tensors: dict[str, tuple[int, ...]], *, dtype: str = "BF16", shards: int = 1) -> Path:
+def sparse_checkpoint(
+    folder: Path, tensors: dict[str, tuple[int, ...]], *, dtype: str = "BF16", shards: int = 1
+) -> Path:
     """A checkpoint of any size that takes no room: headers, then holes."""
     folder.mkdir(parents=True)
     names = list(tensors)
@@ -128,7 +130,9 @@ def test_output_on_an_input(models: list[Path], tmp_path: Path) -> None:
     base, tuned, _ = models
     (tmp_path / "link").symlink_to(tuned)
     for output in (tuned, tmp_path / "link", tuned / "below" / "it", tmp_path / "link" / "in"):
-        plan = fusion_kernels.plan([tuned], base=base, method="task_arithmetic", weight=1, output=output, overwrite=True)
+        plan = fusion_kernels.plan(
+            [tuned], base=base, method="task_arithmetic", weight=1, output=output, overwrite=True
+        )
         assert "input model 'math'" in " ".join(plan.problems), output
 
 

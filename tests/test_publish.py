@@ -68,18 +68,26 @@ def test_a_single_file_is_replaced_by_one_rename(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_a_failure_leaves_nothing_behind(tmp_path: Path, error: type[BaseException]) -> None:
-    with pytest.raises(error), Staging(Target(tmp_path / "new" / "parent" / "out")) as staging:
-        (staging.folder / "half").write_text("written")
-        raise error
+    def fail() -> None:
+        with Staging(Target(tmp_path / "new" / "parent" / "out")) as staging:
+            (staging.folder / "half").write_text("written")
+            raise error
+
+    with pytest.raises(error):
+        fail()
     assert os.listdir(tmp_path) == []
 
 
 def test_a_target_filled_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
-    with pytest.raises(FileExistsError, match="filled by someone else"), Staging(Target(tmp_path / "out")) as staging:
-        (staging.folder / "a").write_text("ours")
-        (tmp_path / "out").mkdir()
-        (tmp_path / "out" / "b").write_text("theirs")
-        staging.publish(["a"])
+    def race() -> None:
+        with Staging(Target(tmp_path / "out")) as staging:
+            (staging.folder / "a").write_text("ours")
+            (tmp_path / "out").mkdir()
+            (tmp_path / "out" / "b").write_text("theirs")
+            staging.publish(["a"])
+
+    with pytest.raises(FileExistsError, match="filled by someone else"):
+        race()
     assert os.listdir(tmp_path) == ["out"]
     assert os.listdir(tmp_path / "out") == ["b"]
 
