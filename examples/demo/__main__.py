@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,8 +41,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not console.is_terminal:
         console = Console(width=max(console.width, NARROWEST))
     try:
+        check_packages()
         run(console, options)
-    except (UnavailableError, WrongBytesError, TooFewSamplesError, OSError, ValueError, NotImplementedError) as error:
+    except (
+        UnavailableError,
+        WrongBytesError,
+        TooFewSamplesError,
+        OSError,
+        ValueError,
+        NotImplementedError,
+        ImportError,
+    ) as error:
         console.print(f"[bold red]error[/] {error}", highlight=False)
         return 1
     except BrokenProcessPool:
@@ -78,6 +88,16 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if options.tasks is not None and len(set(options.tasks)) < 2:
         parser.error("a merge needs at least two different tasks")
     return options
+
+
+def check_packages() -> None:
+    """Raises ImportError now rather than after the fine-tunes if the engine or a package is missing."""
+    missing = [name for name in ("torch", "transformers", "safetensors", "matplotlib") if find_spec(name) is None]
+    if missing:
+        raise ImportError(f"{', '.join(missing)} is not installed here; `make demo` installs everything it needs")
+    import fusion_kernels
+
+    fusion_kernels.methods()
 
 
 def run(console: Console, options: argparse.Namespace) -> None:
