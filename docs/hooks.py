@@ -123,4 +123,4 @@ def _arguments(function: Any, *, method: bool = False) -> str:
 
 def _prose(text: str) -> str:
     text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text)  # roles of another documentation tool
-    return re.sub(r"^(\w+): (?=\S)", r"- `\1`: ", text, flags=re.MULTILINE)
+    return re.sub(r"^(\w+(?:, \w+)*): (?=\S)", r"- `\1`: ", text, flags=re.MULTILINE)

@@ -14,6 +14,8 @@ from fusion_kernels.cli import output
 from fusion_kernels.cli.arguments import Arguments, UsageError, for_merge, recipe_text
 from fusion_kernels.cli.options import complete_method, with_merge_arguments
 
+INTERRUPTED = 130  # what some versions of typer turn Ctrl-C into, without a word
+
 application = typer.Typer(
     name="fusion-kernels",
     no_args_is_help=True,
@@ -31,7 +33,10 @@ def run(words: Sequence[str] | None = None) -> int:
     # A merge ended by its scheduler cleans up as one ended by Ctrl-C does.
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return int(application(args=words, prog_name="fusion-kernels", standalone_mode=False) or 0)
+        code = int(application(args=words, prog_name="fusion-kernels", standalone_mode=False) or 0)
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
+        return code
     except (Exception, KeyboardInterrupt) as error:
         if "--traceback" in words or os.environ.get("FUSION_KERNELS_TRACEBACK"):
             raise
