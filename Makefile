@@ -45,7 +45,7 @@ lint: build  ## ruff, mypy --strict, clang-format, documentation with warnings a
 	@$(BIN)/mypy fusion_kernels
 	@git ls-files -z 'csrc/*.hpp' 'csrc/*.cpp' 'csrc/*.cuh' 'csrc/*.cu' 'csrc/*.h' \
 	  | xargs -0 -r $(BIN)/clang-format --dry-run --Werror
-	@$(BIN)/mkdocs build --strict --quiet --site-dir build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir build/site
 
 format: environment  ## format Python and C++ in place
 	@$(BIN)/ruff check --fix --quiet . && $(BIN)/ruff format --quiet .
@@ -58,7 +58,7 @@ bench: build  ## measure merges against mergekit (if installed) and the disk's f
 	@$(BIN)/python benchmarks/bench_merge.py
 
 docs: build  ## build the documentation into build/site
-	@$(BIN)/mkdocs build --strict --site-dir build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
 	@echo "build/site/index.html"
 
 check-cuda: build  ## compile every method for sm_90, when nvcc is there

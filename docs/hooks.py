@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import os
 import re
@@ -36,17 +37,26 @@ def generate_help(command: str = "") -> str:
     return f"```text\n{shown.stdout.rstrip()}\n```"
 
 
-def generate_api(name: str) -> str:
+def generate_api(path: str) -> str:
     import fusion_kernels
 
-    thing = getattr(fusion_kernels, name)
-    parts = [f"## {name}", f"```python\n{_signature(name, thing)}\n```", _prose(inspect.getdoc(thing) or "")]
-    if inspect.isclass(thing):
-        for member, value in vars(thing).items():
-            function = getattr(value, "fget", None) or getattr(value, "__func__", value)
-            if not member.startswith("_") and inspect.isfunction(function) and function.__doc__:
-                call = member if isinstance(value, property) else f"{member}{_arguments(function, method=True)}"
-                parts.append(f"**`{call}`**\n\n{_prose(inspect.getdoc(function) or '')}")
+    module, _, name = path.rpartition(".")
+    thing = getattr(importlib.import_module(f"fusion_kernels.{module}") if module else fusion_kernels, name)
+    if not inspect.isclass(thing):
+        return f"## {path}\n\n{_function(name, thing)}"
+    # The fields as they are declared, with the comments beside them.
+    fields = re.findall(
+        r"^    (\w+: .*)$", inspect.getsource(thing).split('"""', 2)[-1].partition("    def ")[0], re.MULTILINE
+    )
+    parts = [f"## {path}", _prose(inspect.getdoc(thing) or ""), "```python\n" + "\n".join(fields) + "\n```"]
+    for member, value in vars(thing).items():
+        function = getattr(value, "fget", None) or getattr(value, "__func__", value)
+        if member.startswith("_") or not inspect.isfunction(function) or not function.__doc__:
+            continue
+        parts.append(f"### {name}.{member}")
+        parts.append(
+            _prose(inspect.getdoc(function) or "") if isinstance(value, property) else _function(member, function)
+        )
     return "\n\n".join(parts)
 
 
@@ -101,26 +111,34 @@ def _shown(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _signature(name: str, thing: Any) -> str:
-    if inspect.isclass(thing) and issubclass(thing, Exception):
-        return f"class {name}({thing.__bases__[0].__name__})"
-    if inspect.isclass(thing):
-        return f"class {name}"
-    return f"{name}{_arguments(thing)}"
+def _function(name: str, function: Any) -> str:
+    return f"```python\n{name}{_arguments(function)}\n```\n\n{_prose(inspect.getdoc(function) or '')}"
 
 
-def _arguments(function: Any, *, method: bool = False) -> str:
+def _arguments(function: Any) -> str:
     (node,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
     assert isinstance(node, ast.FunctionDef)
-    node.args.args = node.args.args[1 if method else 0 :]
-    text = ast.unparse(node.args)
+    node.args.args = [argument for argument in node.args.args if argument.arg not in ("self", "cls")]
+    for default in [*node.args.defaults, *node.args.kw_defaults]:
+        if isinstance(default, ast.Name):  # a constant of the module: its value says more
+            value = function.__globals__[default.id]
+            default.id = repr(str(value)) if isinstance(value, str) else str(int(value))
+    pieces = re.split(r", (?![^\[(]*[\])])", ast.unparse(node.args))
+    pieces = [re.sub(r"^(\w+: [^=]+)=", r"\1 = ", piece) for piece in pieces if piece]
     returned = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+    text = ", ".join(pieces)
     if len(text) < 90:
         return f"({text}){returned}"
-    pieces = re.split(r", (?![^\[(]*[\])])", text)
     return "(\n" + "".join(f"    {piece},\n" for piece in pieces) + f"){returned}"
 
 
 def _prose(text: str) -> str:
-    text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text)  # roles of another documentation tool
-    return re.sub(r"^(\w+(?:, \w+)*): (?=\S)", r"- `\1`: ", text, flags=re.MULTILINE)
+    """A docstring as Markdown: `name: what` at a paragraph's start, or after another, becomes a list item."""
+    lines: list[str] = []
+    in_list = False
+    for line in re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text).splitlines():
+        item = re.fullmatch(r"(\w+(?:, \w+)*): (\S.*)", line)
+        starts = not lines or not lines[-1]
+        in_list = (bool(item) and (starts or in_list)) or (in_list and bool(line))
+        lines.append(f"- `{item[1]}`: {item[2]}" if item and in_list else line)
+    return "\n".join(lines)
