@@ -114,6 +114,7 @@ class _Lines:
 def _bar(console: Console) -> Iterator[Observer]:
     from rich.progress import BarColumn, ProgressColumn, TaskProgressColumn, TextColumn
     from rich.progress import Progress as Bars
+    from rich.table import Column
     from rich.text import Text
 
     latest: Progress | None = None
@@ -122,7 +123,9 @@ def _bar(console: Console) -> Iterator[Observer]:
         def render(self, task: Task) -> Text:
             return Text("reading headers" if latest is None else _figures(latest))
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), Figures())
+    # Fits a terminal of 80 columns.
+    figures = Figures(table_column=Column(no_wrap=True))
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=16), TaskProgressColumn(), figures)
     with Bars(*columns, console=console, transient=True) as bars:
         task = bars.add_task("merging", total=None)
 

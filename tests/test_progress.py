@@ -45,6 +45,13 @@ def test_bar_on_a_terminal():
     assert "10 s left" in drawn
 
 
+def test_bar_fits_a_narrow_terminal():
+    stream = io.StringIO()
+    with terminal_progress(Console(file=stream, force_terminal=True, width=80, legacy_windows=False)) as observe:
+        observe(at(600, 0.25))
+    assert "1.00 GB of 4.00 GB  0.00 GB/s  30 min 00 s left" in stream.getvalue()
+
+
 def test_nothing_to_do_is_done():
     empty = Progress(bytes_done=0, bytes_total=0, tensors_done=0, tensors_total=0, tensor="", seconds=0.0)
     assert (empty.share, empty.gb_per_second, empty.seconds_left) == (1.0, 0.0, None)
