@@ -81,7 +81,7 @@ def config_text(source: Checkpoint, *, dtype: str | None, add_dtype: bool = Fals
     path = source.folder / CONFIG if source.folder is not None else None
     if patched == original and path is not None and path.is_file():
         return path.read_text(encoding="utf-8")
-    return json.dumps(patched, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(patched, indent=2, ensure_ascii=False, default=str) + "\n"
 
 
 def _with_dtype(config: dict[str, Any], dtype: str) -> dict[str, Any]:

@@ -63,12 +63,15 @@ def recipe_text(prepared: Prepared) -> str:
 
 
 def hub_id(checkpoint: Checkpoint) -> str | None:
-    """The checkpoint's `owner/name` on the hub, if it is known; never a path."""
-    remembered = (checkpoint.config or {}).get("_name_or_path")
-    for name in (checkpoint.reference, remembered):
-        if isinstance(name, str) and _HUB_ID.fullmatch(name) and ".." not in name and not os.path.exists(name):
-            return name
-    return None
+    """The checkpoint's id on the hub, if it is known; never a path.
+
+    A local model's configuration may remember one, which counts if it has the form `owner/name`.
+    """
+    if checkpoint.reference is not None:
+        return checkpoint.reference
+    name = (checkpoint.config or {}).get("_name_or_path")
+    is_id = isinstance(name, str) and _HUB_ID.fullmatch(name) and ".." not in name and not os.path.exists(name)
+    return str(name) if is_id else None
 
 
 def portable_name(checkpoint: Checkpoint) -> str:
@@ -120,7 +123,7 @@ def _body(prepared: Prepared, recipe: str) -> str:
 
 def _link(checkpoint: Checkpoint) -> str:
     known = checkpoint.reference
-    return f"[{known}](https://huggingface.co/{known})" if known and hub_id(checkpoint) else portable_name(checkpoint)
+    return f"[{known}](https://huggingface.co/{known})" if known is not None else portable_name(checkpoint)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fusion_kernels import jobs
+from fusion_kernels.collection import paused_collection
 from fusion_kernels.destination import check_destination
 from fusion_kernels.errors import listing
 from fusion_kernels.layout import Place, lay_out
@@ -15,11 +16,16 @@ from fusion_kernels.parameters import get_method, resolve
 from fusion_kernels.prepared import Prepared
 from fusion_kernels.publish import Target
 from fusion_kernels.request import Request
-from fusion_kernels.sources import Buffer, open_source
+from fusion_kernels.sources import Buffer, Checkpoint, open_source
 
 
 def prepare(request: Request) -> Prepared:
     """Open headers, match tensors, resolve parameters, lay out the output and check it, in that order."""
+    with paused_collection():
+        return _prepare(request)
+
+
+def _prepare(request: Request) -> Prepared:
     prepared = Prepared(request, notes=list(request.notes))
     prepared.attempt(lambda: _find_method(prepared))
     _open(prepared)
@@ -29,8 +35,7 @@ def prepare(request: Request) -> Prepared:
         prepared.attempt(lambda: _resolve(prepared))
         _match(prepared)
     prepared.attempt(lambda: _check_limits(prepared))
-    if request.output is not None:
-        prepared.target = Target(request.output)
+    prepared.attempt(lambda: _find_target(prepared))
     if prepared.outputs:
         prepared.attempt(lambda: _lay_out(prepared))
     if prepared.work:
@@ -42,6 +47,14 @@ def prepare(request: Request) -> Prepared:
 
 def _find_method(prepared: Prepared) -> None:
     prepared.method = get_method(prepared.request.method)
+
+
+def _find_target(prepared: Prepared) -> None:
+    output = prepared.request.output
+    if output is not None:
+        if not os.fspath(output).strip():
+            raise ValueError("output is an empty text; name a folder, or a file ending in .safetensors")
+        prepared.target = Target(output)
 
 
 def _open(prepared: Prepared) -> None:
@@ -161,6 +174,16 @@ def _check_limits(prepared: Prepared) -> None:
     prepared.memory_limit = memory_limit_bytes(prepared.request.memory_limit)
 
 
+def _file_sizes(checkpoint: Checkpoint) -> list[int]:
+    """Size in bytes of each file; of those still on the hub, what their headers describe."""
+    if checkpoint.stamps:
+        return [stamp.size for stamp in checkpoint.stamps]
+    sizes = [0] * len(checkpoint.files)
+    for tensor in checkpoint.tensors.values():
+        sizes[tensor.buffer] = max(sizes[tensor.buffer], tensor.offset + tensor.nbytes)
+    return sizes
+
+
 def _measure_workspace(prepared: Prepared) -> None:
     """Ask the engine what it will allocate; it also checks parameters and jobs once more."""
     from fusion_kernels._native import native
@@ -169,7 +192,7 @@ def _measure_workspace(prepared: Prepared) -> None:
     # Nothing is read: a size stands for each file.
     placeholders: list[Buffer] = []
     for checkpoint in prepared.sources:
-        placeholders += checkpoint.memory or [(0, stamp.size) for stamp in checkpoint.stamps]
+        placeholders += checkpoint.memory or [(0, size) for size in _file_sizes(checkpoint)]
     if prepared.layout is not None:
         placeholders += [(0, shard.size) for shard in prepared.layout.shards]
     else:

@@ -25,7 +25,7 @@ class Target:
 
     def __init__(self, output: str | os.PathLike[str]) -> None:
         self.given = str(output)
-        self.path = Path(os.path.realpath(output))
+        self.path = Path(os.path.realpath(os.path.expanduser(output)))
         self.is_file = self.path.suffix == ".safetensors"
         self.exists = os.path.lexists(self.path)
         self.entries = sorted(os.listdir(self.path)) if self.path.is_dir() else []

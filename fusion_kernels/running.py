@@ -17,6 +17,7 @@ from fusion_kernels.errors import listing
 from fusion_kernels.layout import INDEX_FILE, Shard
 from fusion_kernels.publish import Staging
 from fusion_kernels.report import MergeReport
+from fusion_kernels.sources.checkpoint import allow_open_files
 
 if TYPE_CHECKING:
     import torch
@@ -43,8 +44,10 @@ class OutputFile:
             written = 0
             while written < len(self.shard.header):
                 written += os.pwrite(self.descriptor, self.shard.header[written:], written)
-        except BaseException:
+        except BaseException as error:
             os.close(self.descriptor)
+            if isinstance(error, OSError) and error.filename is None:
+                error.filename = str(self.path)
             raise
         return self.descriptor
 
@@ -86,6 +89,7 @@ def into_files(prepared: Prepared, *, started: float) -> MergeReport:
             raise problems[0]
         staging = stack.enter_context(Staging(target, durable=request.durable))
         _write_small_files(prepared, staging.folder)
+        allow_open_files(len(layout.shards))
         with ExitStack() as outputs:
             for shard in layout.shards:
                 buffers.append(outputs.enter_context(OutputFile(staging.folder / shard.file, shard)))

@@ -168,6 +168,29 @@ def test_typed_options_win_over_the_recipe_and_untyped_ones_do_not(models: list[
     assert typed.parameters["weight"] == {"base": 2.0, "math": 2.0, "code": 2.0}
 
 
+FULL = """
+import resource, sys
+import fusion_kernels
+resource.setrlimit(resource.RLIMIT_FSIZE, (1500, resource.RLIM_INFINITY))
+try:
+    fusion_kernels.merge(["base", "math"], method="linear", weight=1, output="out", model_card=False)
+except OSError as error:
+    print(error)
+"""
+
+
+def test_files_that_cannot_grow_publish_nothing(models: list[Path], tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", FULL], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "model.safetensors" in done.stdout
+    assert sorted(os.listdir(tmp_path)) == ["base", "code", "math"]
+
+
+def test_an_empty_output_is_not_the_working_directory(models: list[Path]) -> None:
+    with pytest.raises(ValueError, match="empty text"):
+        fusion_kernels.merge(models, method="linear", weight=1, output="")
+
+
 TORCHLESS = """
 import sys
 class Refuse:

@@ -229,6 +229,30 @@ def test_the_card_lists_hub_ids_and_an_agreed_license(models: list[Path], tmp_pa
     assert "/home/someone" not in card
 
 
+def test_models_from_the_hub_are_named_with_their_commits(
+    models: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    for model in models:
+        cached = tmp_path / "hub" / f"models--org--{model.name}"
+        (cached / "snapshots").mkdir(parents=True)
+        (cached / "refs").mkdir()
+        (cached / "refs" / "main").write_text(commit)
+        (model / "README.md").write_text("---\nlicense: mit\n---\n")
+        model.rename(cached / "snapshots" / commit)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    fusion_kernels.merge(
+        ["org/math", "org/code"], base="org/base", method="task_arithmetic", weight=1, output=tmp_path / "out"
+    )
+    front = front_matter((tmp_path / "out" / "README.md").read_text())
+    assert front["base_model"] == ["org/base", "org/math", "org/code"]
+    assert front["license"] == "mit"
+    recipe = yaml.safe_load((tmp_path / "out" / "mergekit_config.yml").read_text())
+    assert recipe["base_model"] == f"org/base@{commit}"
+    assert [model["model"] for model in recipe["models"]] == [f"org/math@{commit}", f"org/code@{commit}"]
+
+
 @pytest.mark.parametrize("other", ["---\nlicense: mit\n---\n", "---\ntags: [x]\n---\n", "no front matter", None])
 def test_no_license_is_stated_where_inputs_disagree(models: list[Path], tmp_path: Path, other: str | None) -> None:
     for model in models[:2]:
