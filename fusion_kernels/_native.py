@@ -27,4 +27,5 @@ def native() -> ModuleType:
             f"fusion_kernels is version {__version__}, its native engine {_fusion_kernels.__version__}; "
             "reinstall with `pip install --force-reinstall .`"
         )
-    return _fusion_kernels
+    module: ModuleType = _fusion_kernels
+    return module
