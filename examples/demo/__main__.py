@@ -143,10 +143,8 @@ def run(console: Console, options: argparse.Namespace) -> None:
     console.print(f"\nDone in {seconds['total']:.0f} s. Look at:")
     for path, what in zip(paths, ("every number", "the page", "the picture"), strict=True):
         console.print(f"  {path}  [dim]{what}[/]", highlight=False)
-    console.print(
-        f"  {options.output / 'merged'}{os.sep}  [dim]{len(merged)} models, each with its recipe and its card[/]",
-        highlight=False,
-    )
+    console.print(f"  {options.output / 'merged'}  [dim]{len(merged)} models, each with its recipe[/]", highlight=False)
+    console.print(f"  {cache_folder()}  [dim]downloads and fine-tunes; delete it to start over[/]", highlight=False)
 
 
 if __name__ == "__main__":
