@@ -110,23 +110,31 @@ def parameter_set(resolved: Resolved) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in resolved.values.items()}
 
 
-def bytes_read(tensors: Sequence[MatchedTensor]) -> int:
-    """Bytes of all inputs, each read once."""
+def bytes_read(tensors: Sequence[MatchedTensor], resolved: Resolved, kind: str) -> int:
+    """Bytes the engine reads: every input once, and once more what it must measure before it merges."""
+    again = _measured(resolved, kind, models=max((len(tensor.models) for tensor in tensors), default=0))
     total = 0
     for tensor in tensors:
         for _, info in _references(tensor):
             total += info.nbytes
+        if again and tensor.kind == "merge":
+            total += sum(info.nbytes for (_, info), twice in zip(tensor.models, again, strict=True) if twice)
+            total += tensor.base.info.nbytes if tensor.base is not None else 0
     return total
 
 
 def passes(resolved: Resolved, kind: str) -> int:
-    """How often the engine looks at each input element: twice where it must measure before it merges.
+    """How often the engine goes over a tensor: twice where it must measure before it merges."""
+    return 2 if _measured(resolved, kind, models=1) else 1
 
-    A tensor that fits the memory limit is still read from disk once.
-    """
+
+def _measured(resolved: Resolved, kind: str, *, models: int) -> list[bool]:
+    """Which models are read twice: all for a gram method, those that are trimmed for one with a density; or none."""
+    if kind == "gram":
+        return [True] * models
     densities = resolved.values.get("density")
-    trimmed = isinstance(densities, tuple) and any(0 < float(density) < 1 for density in densities)
-    return 2 if kind == "gram" or trimmed else 1
+    trimmed = [0 < float(density) < 1 for density in densities] if isinstance(densities, tuple) else []
+    return trimmed if any(trimmed) else []
 
 
 def _references(tensor: MatchedTensor) -> tuple[TensorRef, ...]:

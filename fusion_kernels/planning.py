@@ -18,8 +18,8 @@ class Plan:
     notes: what the result's reader should know (derived buffers, ignored keys).
     parameters: complete; per-model ones as {model: value}.
     dtypes: number of output tensors for each dtype code. files: those the merge writes, as far as headers tell.
-    reads, writes: weights read (each input once) and written. passes: how often each input element is looked at; the
-    second look comes from memory where a tensor fits the limit, else from the file.
+    reads, writes: weights read and written. passes: how often a tensor is gone over; 2 where it must be measured first
+    (its norms, the magnitude to cut at). What is read twice counts twice, although the smallest tensors are kept.
     ram: what the engine allocates, plus the result itself if it stays in memory.
     disk, disk_free: needed and free at the output; None for a result in memory.
     """
@@ -64,7 +64,7 @@ class Plan:
             *((name, show(value)) for name, value in self.parameters.items()),
             ("output", self._output()),
             ("tensors", f"{self.tensors} ({counts})" if counts else str(self.tensors)),
-            ("reads", format_bytes(self.reads) + (f", looked at {self.passes} times" if self.passes > 1 else "")),
+            ("reads", format_bytes(self.reads) + (f" in {self.passes} passes" if self.passes > 1 else "")),
             ("writes", format_bytes(self.writes)),
             ("memory", format_bytes(self.ram)),
         ]

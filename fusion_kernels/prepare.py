@@ -147,7 +147,8 @@ def _match(prepared: Prepared) -> None:
     prepared.problems.extend(map(ValueError, matching.problems))
     prepared.outputs, problems = jobs.output_tensors(matching.tensors, prepared.request.dtype)
     prepared.problems.extend(problems)
-    prepared.reads = jobs.bytes_read(matching.tensors)
+    if prepared.resolved is not None:
+        prepared.reads = jobs.bytes_read(matching.tensors, prepared.resolved, prepared.method.kind)
 
 
 def _lay_out(prepared: Prepared) -> None:

@@ -165,17 +165,9 @@ def _observer(prepared: Prepared) -> Iterator[Callable[[dict[str, Any]], None] |
         def observe(state: dict[str, Any]) -> None:
             done = state["bytes_read"] + state["bytes_written"]
             seconds = time.perf_counter() - started
-            show(
-                Progress(
-                    # Tensors larger than the memory limit are read again; the total then grows with what is done.
-                    done,
-                    max(total, done),
-                    state["tensors_done"],
-                    len(prepared.outputs),
-                    state["tensor"],
-                    seconds,
-                )
-            )
+            finished = state["tensors_done"] == len(prepared.outputs)
+            expected = done if finished else max(total, done)
+            show(Progress(done, expected, state["tensors_done"], len(prepared.outputs), state["tensor"], seconds))
 
         yield observe
 

@@ -75,7 +75,7 @@ def test_sizes_files_and_parameters_are_stated(models: list[Path], tmp_path: Pat
     assert plan.ok
     assert plan.problems == ()
     elements = 2 * 32 * 8 + 8 * 8 + 8
-    assert (plan.tensors, plan.reads, plan.writes) == (4, 3 * 4 * elements, 2 * elements)
+    assert (plan.tensors, plan.reads, plan.writes) == (4, 2 * 3 * 4 * elements, 2 * elements)
     assert plan.dtypes == {"BF16": 4}
     assert plan.passes == 2
     assert plan.parameters["weight"] == {"math": 1.0, "code": 0.5}
@@ -95,16 +95,32 @@ def test_sizes_files_and_parameters_are_stated(models: list[Path], tmp_path: Pat
         ("linear", {"weight": 1}, 1),
         ("ties", {"weight": 1}, 1),
         ("ties", {"weight": 1, "density": [1, 0.3]}, 2),
-        ("ties", {"weight": 1, "preset": "paper"}, 2),
+        ("ties", {"weight": 1, "preset": "paper", "scope": "tensor"}, 2),
+        ("slerp", {"t": 0.5}, 2),
     ],
 )
-def test_passes(models: list[Path], method: str, options: dict[str, Any], passes: int) -> None:
+def test_passes_and_bytes_are_those_of_the_merge(
+    models: list[Path], tmp_path: Path, method: str, options: dict[str, Any], passes: int
+) -> None:
     base, *tuned = models
-    assert fusion_kernels.plan(tuned, base=base, method=method, **options).passes == passes
+    arguments: dict[str, Any] = {"base": base, "method": method, "output": tmp_path / "out", **options}
+    plan = fusion_kernels.plan(tuned[: 1 if method == "slerp" else 2], **arguments)
+    assert plan.passes == passes
+    report = fusion_kernels.merge(tuned[: 1 if method == "slerp" else 2], **arguments)
+    assert plan.writes == report.bytes_written
+    # Tensors this small stay in memory between the passes.
+    assert plan.reads == passes * report.bytes_read or options.get("density") == [1, 0.3]
+    assert plan.files == report.files
+    assert plan.ram >= report.workspace_bytes
 
 
-def test_slerp_looks_twice(models: list[Path]) -> None:
-    assert fusion_kernels.plan(models[:2], base=models[0], method="slerp", t=0.5).passes == 2
+@pytest.mark.parametrize("density", [[0.5, 0.5], [1, 0.3], [1, 1]])
+def test_bytes_of_large_tensors_are_exact(tmp_path: Path, density: list[float]) -> None:
+    models = [sparse_checkpoint(tmp_path / name, {"w": (2000, 1000)}) for name in ("base", "a", "b")]
+    options: dict[str, Any] = {"method": "ties", "base": models[0], "weight": 1, "density": density}
+    plan = fusion_kernels.plan(models[1:], output=tmp_path / "out", **options)
+    report = fusion_kernels.merge(models[1:], output=tmp_path / "out", **options)
+    assert (plan.reads, plan.writes) == (report.bytes_read, report.bytes_written)
 
 
 def test_nothing_is_written(models: list[Path], tmp_path: Path) -> None:
@@ -184,7 +200,7 @@ def test_seventy_billion_parameters_plan_in_seconds(tmp_path: Path) -> None:
     plan = fusion_kernels.plan(recipe, output=tmp_path / "out", memory_limit="256MiB")
     seconds = time.perf_counter() - started
     assert plan.writes == pytest.approx(141e9, rel=0.01)
-    assert plan.reads == 4 * plan.writes
+    assert plan.reads == 2 * 4 * plan.writes
     assert plan.ram <= 256 * 2**20
     assert len([file for file in plan.files if file.endswith(".safetensors")]) == 30
     assert all("disk" in problem for problem in plan.problems)  # the machine that tests this need not have 141 GB free
