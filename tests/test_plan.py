@@ -8,7 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from tiny_models import tiny_checkpoint
 
 import fusion_kernels
@@ -116,7 +118,10 @@ def test_passes_and_bytes_are_those_of_the_merge(
 
 @pytest.mark.parametrize("density", [[0.5, 0.5], [1, 0.3], [1, 1]])
 def test_bytes_of_large_tensors_are_exact(tmp_path: Path, density: list[float]) -> None:
-    models = [sparse_checkpoint(tmp_path / name, {"w": (2000, 1000)}) for name in ("base", "a", "b")]
+    random = np.random.default_rng(0)
+    models = [tmp_path / f"{name}.safetensors" for name in ("base", "a", "b")]
+    for model in models:
+        save_file({"w": random.standard_normal((2000, 1000), dtype=np.float32)}, model)
     options: dict[str, Any] = {"method": "ties", "base": models[0], "weight": 1, "density": density}
     plan = fusion_kernels.plan(models[1:], output=tmp_path / "out", **options)
     report = fusion_kernels.merge(models[1:], output=tmp_path / "out", **options)
