@@ -46,7 +46,7 @@ def common_prefixes(names: Collection[str]) -> list[str]:
     """Returns every prefix, ending in a dot, that all names share, shortest first: ["model.", "model.decoder."]."""
     first, last = min(names, default=""), max(names, default="")  # in order, so what these two share, all share
     shared = "".join(letter for letter, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
-    return [shared[: end + 1] for end, letter in enumerate(shared) if letter == "."]
+    return [shared[: end + 1] for end, letter in enumerate(shared) if letter == "."][:8]  # names nest no deeper
 
 
 def prefix_difference(names: Collection[str], reference: Collection[str]) -> tuple[str, str] | None:
