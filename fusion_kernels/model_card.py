@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fusion_kernels._version import __version__
 from fusion_kernels.companions import config_source
 from fusion_kernels.labels import portable_source
-from fusion_kernels.report import show
+from fusion_kernels.report import counted, show
 
 if TYPE_CHECKING:
     from fusion_kernels.prepared import Prepared
@@ -102,10 +102,9 @@ def _body(prepared: Prepared, recipe: str) -> str:
     shared = {name: value for name, value in prepared.parameters.items() if name not in per_model}
     paper = method.paper
     cited = f" ([{paper['title']}]({paper['url']}), {paper['authors']}, {paper['year']})" if paper else ""
-    count = f"{len(models)} models" if len(models) != 1 else "one model"
     parts = [
         f"# {target.path.name}",
-        f"A merge of {count}, made with fusion_kernels {__version__}.",
+        f"A merge of {counted(len(models), 'model')}, made with fusion_kernels {__version__}.",
         f"## Method\n\n`{method.name}`: {method.summary.rstrip('.')}{cited}.",
         *([f"The base model is {_link(base)}."] if base is not None else []),
         "## Models\n\n"

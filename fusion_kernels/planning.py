@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fusion_kernels.limits import format_bytes
-from fusion_kernels.report import show
+from fusion_kernels.report import counted, show
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Plan:
         base = f" on base {self.base}" if self.base is not None else ""
         counts = ", ".join(f"{count} {code}" for code, count in self.dtypes.items())
         rows = [
-            ("merge", f"{len(self.models)} models by {self.method} (preset {self.preset}){base}"),
+            ("merge", f"{counted(len(self.models), 'model')} by {self.method} (preset {self.preset}){base}"),
             ("models", ", ".join(self.models)),
             *((name, show(value)) for name, value in self.parameters.items()),
             ("output", self._output()),
@@ -72,7 +72,7 @@ class Plan:
             rows.append(("disk", f"{format_bytes(self.disk)} needed, {format_bytes(self.disk_free)} free"))
         rows += [("note", note) for note in self.notes]
         rows += [("problem", problem) for problem in self.problems]
-        rows.append(("verdict", "ready to run" if self.ok else f"cannot run: {len(self.problems)} problems to solve"))
+        rows.append(("verdict", "ready to run" if self.ok else f"cannot run: {counted(len(self.problems), 'problem')}"))
         width = max(len(name) for name, _ in rows)
         return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
 
@@ -80,4 +80,4 @@ class Plan:
         if self.output is None:
             return "tensors in memory"
         how = "appears by one rename" if self.atomic else "files renamed one by one: not atomic"
-        return f"{self.output} ({len(self.files)} files; {how})"
+        return f"{self.output} ({counted(len(self.files), 'file')}; {how})"

@@ -81,29 +81,22 @@ def _assign_roles(prepared: Prepared) -> None:
         prepared.models = [model for model in prepared.models if model is not base]
     elif method.base == "member" and base is not None:
         prepared.models = [base, *(model for model in prepared.models if model is not base)]
-    count, counted = len(prepared.models), "including the base" if method.base == "member" else "besides the base"
-    counted = f" {counted}" if method.base != "ignored" else ""
-    names = f" ({listing(model.label for model in prepared.models)})" if count else ""
+    count, exactly = len(prepared.models), method.min_models == method.max_models
+    which = {"required": " besides the base", "member": " including the base", "ignored": ""}[method.base]
+    got = f"got {count}" + (f" ({listing(model.label for model in prepared.models)})" if count else "")
+    wrong = None
     if count < method.min_models:
-        least = "exactly" if method.min_models == method.max_models else "at least"
-        prepared.problems.append(
-            ValueError(f"{method.name} needs {least} {_models(method.min_models)}{counted}, got {count}{names}")
-        )
+        wrong = f"needs {'exactly' if exactly else 'at least'} {counted(method.min_models, 'model')}"
     elif method.max_models is not None and count > method.max_models:
-        most = "exactly" if method.min_models == method.max_models else "at most"
-        prepared.problems.append(
-            ValueError(f"{method.name} takes {most} {_models(method.max_models)}{counted}, got {count}{names}")
-        )
+        wrong = f"takes {'exactly' if exactly else 'at most'} {counted(method.max_models, 'model')}"
+    if wrong is not None:
+        prepared.problems.append(ValueError(f"{method.name} {wrong}{which}, {got}"))
     checkpoints = prepared.sources
     prepared.inputs = jobs.Inputs(
         checkpoints,
         [next(i for i, one in enumerate(checkpoints) if one is model) for model in prepared.models],
         0 if base is not None else None,
     )
-
-
-def _models(count: int) -> str:
-    return f"{count} model" if count == 1 else f"{count} models"
 
 
 def _resolve(prepared: Prepared) -> None:

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from fusion_kernels.limits import format_bytes
+
 
 @dataclass(frozen=True)
 class MergeReport:
@@ -46,13 +48,19 @@ class MergeReport:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.output}: {self.tensors} tensors in {len(self.files)} files, {self.method} ({self.preset})",
-            f"read {self.bytes_read / 1e9:.3f} GB, wrote {self.bytes_written / 1e9:.3f} GB in {self.seconds:.2f} s: "
+            f"{self.output}: {counted(self.tensors, 'tensor')} in {counted(len(self.files), 'file')}, "
+            f"by {self.method} (preset {self.preset})",
+            f"read {format_bytes(self.bytes_read)}, wrote {format_bytes(self.bytes_written)} in {self.seconds:.2f} s: "
             f"{self.gb_per_second:.2f} GB/s",
             *(f"{name}: {show(value)}" for name, value in self.parameters.items()),
             *(f"note: {note}" for note in self.notes),
         ]
         return "\n".join(lines)
+
+
+def counted(number: int, what: str) -> str:
+    """A number with its noun: 1 file, 2 files."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def show(value: object) -> str:

@@ -16,7 +16,7 @@ from fusion_kernels.dtypes import DTYPES
 from fusion_kernels.errors import listing
 from fusion_kernels.layout import INDEX_FILE, Shard
 from fusion_kernels.publish import Staging
-from fusion_kernels.report import MergeReport
+from fusion_kernels.report import MergeReport, counted
 from fusion_kernels.sources.checkpoint import allow_open_files
 
 if TYPE_CHECKING:
@@ -210,5 +210,6 @@ def _result_notes(prepared: Prepared, result: dict[str, Any]) -> list[str]:
         if counts:
             some = listing((f"{name} ({count})" for name, count in counts.items()), limit=5)
             dtypes = listing(sorted({dtype_of[name] for name in counts if name in dtype_of}))
-            notes.append(f"{sum(counts.values())} {what.format(dtype=dtypes)}, in {len(counts)} tensors: {some}")
+            where = f"in {counted(len(counts), 'tensor')}: {some}"
+            notes.append(f"{sum(counts.values())} {what.format(dtype=dtypes)}, {where}")
     return notes

@@ -150,6 +150,24 @@ def test_inputs_sharded_differently_merge_to_the_same_bytes(models: list[Path], 
     ).read_bytes()
 
 
+def test_values_beyond_the_output_s_range_are_counted(tmp_path: Path) -> None:
+    save_file({"w": np.array([1, 1000, -1000, 2], np.float32)}, tmp_path / "in.safetensors")
+    report = fusion_kernels.merge(
+        [tmp_path / "in.safetensors"], method="passthrough", output=tmp_path / "out", dtype="float8_e4m3fn"
+    )
+    assert "2 values exceeded the range of F8_E4M3" in " ".join(report.notes)
+    assert "w (2)" in " ".join(report.notes)
+
+
+def test_inputs_that_are_not_finite_are_counted(tmp_path: Path) -> None:
+    save_file({"w": np.array([1, np.nan, np.inf, 2], np.float32)}, tmp_path / "in.safetensors")
+    report = fusion_kernels.merge(
+        [tmp_path / "in.safetensors"], method="linear", weight=1, output=tmp_path / "out", allow_nonfinite=True
+    )
+    assert "NaN or infinite" in " ".join(report.notes)
+    assert "w (2)" in " ".join(report.notes)
+
+
 def test_progress_ends_at_everything_done(models: list[Path], tmp_path: Path) -> None:
     seen: list[Any] = []
     average(models, tmp_path / "out", progress=seen.append)
