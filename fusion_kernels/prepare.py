@@ -15,6 +15,7 @@ from fusion_kernels.limits import available_memory, format_bytes, memory_limit_b
 from fusion_kernels.parameters import get_method, resolve
 from fusion_kernels.prepared import Prepared
 from fusion_kernels.publish import Target
+from fusion_kernels.report import counted
 from fusion_kernels.request import Request
 from fusion_kernels.sources import Buffer, Checkpoint, open_source
 
