@@ -30,8 +30,8 @@ def card_text(prepared: Prepared, recipe: str) -> str:
 def recipe_text(prepared: Prepared) -> str:
     """The merge as run, in mergekit's YAML, with names that mean something elsewhere.
 
-    Every number and flag is stated, a choice only where it is not the preset's: mergekit knows no such parameters and
-    stops at texts among them.
+    Every number and flag is stated, a choice only where it is not the preset's: mergekit knows no such parameters, and
+    its older versions stop at texts among them.
     """
     from fusion_kernels.recipe import Recipe, RecipeModel
 

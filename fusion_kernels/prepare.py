@@ -82,6 +82,13 @@ def _assign_roles(prepared: Prepared) -> None:
         prepared.models = [model for model in prepared.models if model is not base]
     elif method.base == "member" and base is not None:
         prepared.models = [base, *(model for model in prepared.models if model is not base)]
+    if method.base == "ignored" and base is not None and not prepared.request.notes:  # a recipe has noted it itself
+        merged = (
+            "it is merged like the other models"
+            if any(model is base for model in prepared.models)
+            else "it is not merged"
+        )
+        prepared.notes.append(f"{method.name} has no use for a base: {merged}; config and tokenizer come from it")
     count, exactly = len(prepared.models), method.min_models == method.max_models
     which = {"required": " besides the base", "member": " including the base", "ignored": ""}[method.base]
     got = f"got {count}" + (f" ({listing(model.label for model in prepared.models)})" if count else "")

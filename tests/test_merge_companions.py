@@ -64,7 +64,8 @@ def test_tokenizer_and_code_come_from_the_base_else_the_first_model_that_has_the
     (second / "vocab.txt").write_text("not mixed into the first model's tokenizer")
     (first / "additional_chat_templates").mkdir()
     (first / "additional_chat_templates" / "tools.jinja").write_text("{{ x }}")
-    average([first, second], tmp_path / "out", base=base)
+    report = average([first, second], tmp_path / "out", base=base)
+    assert "linear has no use for a base: it is not merged; config and tokenizer come from it" in report.notes
     out = tmp_path / "out"
     assert json.loads((out / "generation_config.json").read_text()) == {"from": "base"}
     assert json.loads((out / "tokenizer.json").read_text()) == {"from": "math"}
