@@ -15,7 +15,7 @@ from fusion_kernels.companions import GROUPS
 from fusion_kernels.errors import listing
 from fusion_kernels.sources.checkpoint import Buffer, Checkpoint
 from fusion_kernels.sources.folder import assemble, choose_weights, open_folder, read_config, read_index
-from fusion_kernels.sources.remote_header import read_remote_header
+from fusion_kernels.sources.remote_header import is_transport_error, read_remote_header
 from fusion_kernels.sources.safetensors_header import Header, read_header
 
 _SMALL_FILES = ("config.json", "README.md", "LICENSE*", *(pattern for group in GROUPS.values() for pattern in group))
@@ -183,8 +183,6 @@ def _explained(reference: str, revision: str | None, doing: str) -> Iterator[Non
         kind = _UnreachableError if status >= 500 or status == 429 else OSError
         raise kind(f"{what}: the hub answered {status}: {str(error).splitlines()[0]}") from error
     except Exception as error:
-        # Connection errors are httpx's or requests' own, depending on the version of huggingface_hub.
-        transport = type(error).__module__.partition(".")[0] in ("httpx", "httpx2", "httpcore", "requests", "urllib3")
-        if transport or isinstance(error, (ConnectionError, TimeoutError, errors.LocalEntryNotFoundError)):
+        if is_transport_error(error) or isinstance(error, errors.LocalEntryNotFoundError):
             raise _UnreachableError(f"{what}: the hub cannot be reached ({type(error).__name__}: {error})") from error
         raise
