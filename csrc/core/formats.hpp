@@ -75,9 +75,9 @@ FK_FN Int<V> encode(const V& value) {
   if constexpr (D == DType::f32) {
     return select(is_nan, I(I{} + 0x7fc00000), bits);
   } else if constexpr (D == DType::bf16) {
-    const I rounded = I(magnitude + 0x7fff + ((magnitude >> 16) & 1)) >> 16;
-    const I sign = I(bits >> 16) & 0x8000;
-    return select(is_nan, I(I{} + 0x7fc0), I(rounded | sign));
+    // The sign rides along: rounding never carries into it. Only the low half of the result is stored.
+    const I rounded = I(bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    return select(is_nan, I(I{} + 0x7fc0), rounded);
   } else {
     using F = Format<D>;
     constexpr int shift = 23 - F::mantissa;

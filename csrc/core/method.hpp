@@ -4,9 +4,10 @@
 //   static constexpr Info info            name, one-line summary, formula, paper, role of the base
 //   static constexpr Param params[]       its parameters: they become the Python signature, the docs and the checks
 // and either, for a fold (each output element from the same element of every model),
-//   template <class T> struct Model       what a kernel reads about one model (T: float, or double for F64 outputs)
-//   template <class T> struct Shared      what it reads once
-//   resolve(values, k, Model&), resolve(values, Shared&)    the numbers above from the parameters, on the host
+//   template <class V> struct Model       what a kernel reads about one model: members V or Int<V>, nothing else
+//   template <class T> struct Shared      what it reads once: scalars
+//   resolve(values, k, Model<T>&), resolve(values, Shared<T>&)    these from the parameters, on the host, for T float
+//                                         (double where the output is F64); the engine spreads Model<T> over the lanes
 //   rounds                                how often the models are walked per element
 //   template <class V> struct State       what is carried from model to model
 //   step<Round, First>(state, x, model, shared)   x is the model's delta (Space::delta) or value (Space::weight)
@@ -80,8 +81,8 @@ struct Values {
 
 // A trimmed delta keeps the elements whose magnitude_bits exceed `above`. The last kept magnitude T may occur again
 // further on, where it is dropped: the engine cuts the tensor there and passes T - 1 before the cut, T after it, so no
-// index reaches a kernel. -1 keeps all; a magnitude of NaN keeps none.
-template <class T>
-using KeptAbove = IntOf<T>;
+// index reaches a kernel. -1 keeps all; the largest integer keeps none.
+template <class V>
+using KeptAbove = Int<V>;
 
 }  // namespace fk

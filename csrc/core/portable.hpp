@@ -68,6 +68,22 @@ FK_FN Int<V> splat_int(IntOf<Element<V>> value) {
     return value - Int<V>{};
 }
 
+// A struct of numbers of type Element<V>, or integers of its size, to the same struct with every number in all lanes.
+template <class V, class Wide, class Narrow>
+FK_FN Wide splat_struct(const Narrow& narrow) {
+  using I = IntOf<Element<V>>;
+  constexpr int fields = sizeof(Narrow) / sizeof(I);
+  static_assert(sizeof(Narrow) % sizeof(I) == 0 && sizeof(Wide) == fields * sizeof(V));
+  Wide wide;
+  for (int field = 0; field < fields; ++field) {
+    I number;
+    memcpy(&number, reinterpret_cast<const char*>(&narrow) + field * sizeof number, sizeof number);
+    const Int<V> lanes = splat_int<V>(number);
+    memcpy(reinterpret_cast<char*>(&wide) + field * sizeof lanes, &lanes, sizeof lanes);
+  }
+  return wide;
+}
+
 template <class M, class A>
 FK_FN A select(const M& condition, const A& yes, const A& no) {
   return condition ? yes : no;
@@ -76,18 +92,21 @@ FK_FN A select(const M& condition, const A& yes, const A& no) {
 template <class T>
 inline constexpr IntOf<T> kInfinityBits = sizeof(T) == 8 ? IntOf<T>(0x7ff0000000000000) : IntOf<T>(0x7f800000);
 
-// |value| as an integer: the same order as the magnitudes, and exact. Every NaN counts as one step above infinity, so
-// that the order does not depend on which NaN a processor happens to produce.
+// |value| as an integer: the same order as the magnitudes, and exact. NaNs come above infinity, in no order that
+// matters.
 template <class V>
 FK_FN Int<V> magnitude_bits(const V& value) {
-  using T = Element<V>;
-  constexpr IntOf<T> kSignless = sizeof(T) == 8 ? IntOf<T>(0x7fffffffffffffff) : IntOf<T>(0x7fffffff);
-  constexpr IntOf<T> kNaN = kInfinityBits<T> + 1;
-  const Int<V> bits = bits_as<Int<V>>(value) & kSignless;
-  if constexpr (is_scalar<V>)
-    return bits < kNaN ? bits : kNaN;
-  else
-    return bits < kNaN ? bits : kNaN - Int<V>{};
+  constexpr IntOf<Element<V>> signless = sizeof(Element<V>) == 8 ? INT64_MAX : INT32_MAX;
+  return bits_as<Int<V>>(value) & signless;
+}
+
+// In an order every NaN is the same number, one above infinity: which NaN a processor makes differs between them.
+template <class T>
+inline constexpr IntOf<T> kNaNMagnitude = kInfinityBits<T> + 1;
+template <class V>
+FK_FN Int<V> ordered_magnitude(const V& value) {
+  const Int<V> magnitude = magnitude_bits(value), nan = splat_int<V>(kNaNMagnitude<Element<V>>);
+  return magnitude < nan ? magnitude : nan;
 }
 
 }  // namespace fk

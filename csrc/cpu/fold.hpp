@@ -18,14 +18,17 @@ struct FoldCall {
   void* out;
   DType out_dtype;
   int64_t n;
-  const void* model_parameters;   // M::Model<T>[count]
+  const void* model_parameters;   // M::Model<T>[count], T the compute type
   const void* shared_parameters;  // M::Shared<T>
   void* scratch;                  // fold_scratch_bytes(count)
 };
 using FoldFunction = int64_t (*)(const FoldCall&);  // the largest magnitude of the result, as bits of the compute type
 
 inline constexpr int64_t kFoldBlock = 512;
-constexpr int64_t fold_scratch_bytes(int count) { return (count + 2) * kFoldBlock * int64_t(sizeof(double)); }
+inline constexpr int64_t kModelBytes = 8 * 64;  // a model's parameters, up to eight numbers in the widest lanes
+constexpr int64_t fold_scratch_bytes(int count) {
+  return (count + 2) * kFoldBlock * int64_t(sizeof(double)) + count * kModelBytes;
+}
 
 // Rows of the compute type: row 0 is the base, row 1 + k model k.
 template <class V>
@@ -57,14 +60,30 @@ struct DirectSink {
   }
 };
 
+// The models' parameters spread over the lanes: once a call, not once an element.
+template <class M, class V>
+using WideModel = typename M::template Model<V>;
+template <class M, class V>
+FK_FN const WideModel<M, V>* spread_models(const FoldCall& call) {
+  static_assert(sizeof(WideModel<M, V>) <= kModelBytes);
+  const auto* narrow = static_cast<const typename M::template Model<Element<V>>*>(call.model_parameters);
+  char* const wide = static_cast<char*>(call.scratch) + (call.count + 2) * kFoldBlock * int64_t(sizeof(double));
+  for (int k = 0; k < call.count; ++k) {
+    const auto model = splat_struct<V, WideModel<M, V>>(narrow[k]);
+    memcpy(wide + k * sizeof model, &model, sizeof model);
+  }
+  return reinterpret_cast<const WideModel<M, V>*>(wide);
+}
+
 // n must be a multiple of the lanes. K = 0 takes the number of models from the call and reads them again each round.
 template <class M, class V, int K, class Source, class Sink>
 FK_FN void fold_lanes(const FoldCall& call, const Source& source, Sink& sink, int64_t n) {
-  using T = Element<V>;
-  using Model = typename M::template Model<T>;
   constexpr bool is_delta = M::info.space == Space::delta;
-  const Model* const models = static_cast<const Model*>(call.model_parameters);
-  const auto& shared = *static_cast<const typename M::template Shared<T>*>(call.shared_parameters);
+  const WideModel<M, V>* const models = spread_models<M, V>(call);
+  // Copies that nothing else can point at: otherwise every store would force them to be read again.
+  const auto shared = *static_cast<const typename M::template Shared<Element<V>>*>(call.shared_parameters);
+  WideModel<M, V> own[K > 0 ? K : 1];
+  for (int k = 0; k < K; ++k) own[k] = models[k];
   for (int64_t i = 0; i < n; i += lane_count<V>) {
     V base{};
     if constexpr (is_delta) base = source.load_base(i);
@@ -73,16 +92,16 @@ FK_FN void fold_lanes(const FoldCall& call, const Source& source, Sink& sink, in
       V x[K];
 #pragma GCC unroll 8
       for (int k = 0; k < K; ++k) x[k] = is_delta ? V(source.load_model(k, i) - base) : source.load_model(k, i);
-      M::template step<0, true>(state, x[0], models[0], shared);
+      M::template step<0, true>(state, x[0], own[0], shared);
 #pragma GCC unroll 8
-      for (int k = 1; k < K; ++k) M::template step<0, false>(state, x[k], models[k], shared);
+      for (int k = 1; k < K; ++k) M::template step<0, false>(state, x[k], own[k], shared);
       if constexpr (M::rounds > 1) {
-        M::template step<1, true>(state, x[0], models[0], shared);
+        M::template step<1, true>(state, x[0], own[0], shared);
 #pragma GCC unroll 8
-        for (int k = 1; k < K; ++k) M::template step<1, false>(state, x[k], models[k], shared);
+        for (int k = 1; k < K; ++k) M::template step<1, false>(state, x[k], own[k], shared);
       }
     } else {
-      const auto x = [&](int k) __attribute__((always_inline)) {
+      const auto x = [&](int k) FK_INLINE_LAMBDA {
         return is_delta ? V(source.load_model(k, i) - base) : source.load_model(k, i);
       };
       M::template step<0, true>(state, x(0), models[0], shared);

@@ -1,39 +1,25 @@
-// isa.hpp: one function per instruction set from one template, chosen at run time.
+// isa.hpp: the instruction sets a kernel is compiled for, one of them chosen at run time.
 //
-// FK_PER_ISA(table, Return, (parameters), function, (arguments)) defines `table`, an entry per instruction set, each
-// entry compiled for it with function<V>(arguments) forced inline. The flags of the file stay those of any x86-64:
-// otherwise the standard library's inline functions would come out encoded for a processor that may not be there.
+// A kernel's file is compiled once for each, with that instruction set's compiler flags and FK_ISA and FK_WIDTH defined
+// (see CMakeLists.txt). Such a file emits nothing but its own functions: an inline function of the standard library
+// compiled there could be picked by the linker for the whole program, and fault on an older processor. The build checks
+// it.
 #pragma once
 #include <array>
 #include <string>
 #include <vector>
 
 #include "core/error.hpp"
-#include "cpu/lanes.hpp"
 
-#define FK_PRAGMA(x) _Pragma(#x)
-#if defined(__x86_64__)
-#define FK_TARGET(features) FK_PRAGMA(GCC push_options) FK_PRAGMA(GCC target(features))
-#define FK_TARGET_END FK_PRAGMA(GCC pop_options)
-#define FK_AVX2 "avx2,f16c,no-fma"
-#define FK_AVX512 "avx512f,avx512bw,avx512vl,avx512dq,f16c,no-fma,prefer-vector-width=512"
-#else
-#define FK_TARGET(features)
-#define FK_TARGET_END
-#define FK_AVX2
-#define FK_AVX512
-#endif
+#define FK_JOIN_(a, b) a##_##b
+#define FK_JOIN(a, b) FK_JOIN_(a, b)
+#define FK_KERNEL(name) FK_JOIN(name, FK_ISA)  // the name of a kernel in the file compiled for FK_ISA
 
-#define FK_PER_ISA(TABLE, RETURN, PARAMETERS, FUNCTION, ARGUMENTS)                      \
-  static RETURN TABLE##_scalar PARAMETERS { return FUNCTION<float> ARGUMENTS; }         \
-  static RETURN TABLE##_base PARAMETERS { return FUNCTION<fk::Lanes<4>::V> ARGUMENTS; } \
-  FK_TARGET(FK_AVX2)                                                                    \
-  static RETURN TABLE##_avx2 PARAMETERS { return FUNCTION<fk::Lanes<8>::V> ARGUMENTS; } \
-  FK_TARGET_END FK_TARGET(FK_AVX512) static RETURN TABLE##_avx512 PARAMETERS {          \
-    return FUNCTION<fk::Lanes<16>::V> ARGUMENTS;                                        \
-  }                                                                                     \
-  FK_TARGET_END                                                                         \
-  const fk::PerIsa<RETURN(*) PARAMETERS> TABLE = {TABLE##_scalar, TABLE##_base, TABLE##_avx2, TABLE##_avx512}
+// Declares a kernel's versions and defines the table to choose from.
+#define FK_KERNEL_TABLE(name, Return, ...)                                                                           \
+  Return name##_scalar(__VA_ARGS__), name##_base(__VA_ARGS__), name##_avx2(__VA_ARGS__), name##_avx512(__VA_ARGS__); \
+  [[maybe_unused]] static const fk::PerIsa<Return (*)(__VA_ARGS__)> name = {name##_scalar, name##_base, name##_avx2, \
+                                                                            name##_avx512}
 
 namespace fk {
 

@@ -4,8 +4,8 @@
 // fixed lanes (lane l takes elements l, l + 64, ...), the lanes by halves, the blocks by a pairwise tree over their
 // numbers.
 #pragma once
+#include "core/dtype.hpp"
 #include "cpu/isa.hpp"
-#include "cpu/span.hpp"
 
 namespace fk {
 

@@ -65,10 +65,10 @@ struct Ties {
   };
   static constexpr const char* trims_by = "density";
 
-  template <class T>
+  template <class V>
   struct Model {
-    T weight;
-    KeptAbove<T> above;
+    V weight;
+    KeptAbove<V> above;
   };
   template <class T>
   struct Shared {
@@ -83,10 +83,9 @@ struct Ties {
   static constexpr int rounds = 2;
 
   template <int Round, bool First, class V>
-  static FK_FN void step(State<V>& state, const V& delta, const Model<Element<V>>& model,
-                         const Shared<Element<V>>& shared) {
+  static FK_FN void step(State<V>& state, const V& delta, const Model<V>& model, const Shared<Element<V>>& shared) {
     const V zero = splat<V>(0);
-    const V kept = select(magnitude_bits(delta) > splat_int<V>(model.above), delta, zero);
+    const V kept = select(magnitude_bits(delta) > model.above, delta, zero);
     const V weighted = kept * model.weight;
     const V voter = shared.unweighted ? kept : weighted;
     if constexpr (Round == 0) {
@@ -100,7 +99,7 @@ struct Ties {
         state.total = select(magnitude_bits(agreeing) > magnitude_bits(state.total), agreeing, state.total);
       } else {
         state.total = state.total + agreeing;
-        state.mass = state.mass + select(agrees, splat<V>(model.weight), zero);
+        state.mass = state.mass + select(agrees, model.weight, zero);
       }
     }
   }

@@ -81,38 +81,67 @@ void Selector::bracket_by_sample() {
   const int64_t from = static_cast<int64_t>(rank - margin), to = static_cast<int64_t>(rank + margin) + 1;
   high_ = from < 0 ? end_ : at(from) + 1;
   low_ = to >= size ? 0 : at(to);
-  const auto inside = std::count_if(sorted.begin(), sorted.end(), [&](int64_t m) { return m >= low_ && m < high_; });
-  choose_pass(static_cast<int64_t>(static_cast<double>(inside) / static_cast<double>(size) * static_cast<double>(n_)));
+  const auto end = std::partition(sorted.begin(), sorted.end(), [&](int64_t m) { return m >= low_ && m < high_; });
+  const int64_t light = name_heavy({sorted.begin(), end});
+  choose_pass(static_cast<int64_t>(static_cast<double>(light) / static_cast<double>(size) * static_cast<double>(n_)));
+}
+
+// Names the most frequent magnitudes of the sample's bracket, and returns how many of it are of another.
+int64_t Selector::name_heavy(std::span<int64_t> inside) {
+  std::sort(inside.begin(), inside.end());
+  int64_t count[kHeavy] = {};
+  for (size_t i = 0; i < inside.size();) {
+    size_t end = i + 1;
+    while (end < inside.size() && inside[end] == inside[i]) ++end;
+    const auto equals = static_cast<int64_t>(end - i);
+    const int slot = equals > count[0] ? 0 : equals > count[1] ? 1 : kHeavy;
+    if (slot == 0) {
+      count[1] = count[0];
+      heavy_[1] = heavy_[0];
+    }
+    if (slot < kHeavy && equals * 512 > runs_ * kRun) {  // one in 512 of the tensor: worth two comparisons per element
+      count[slot] = equals;
+      heavy_[slot] = inside[i];
+    }
+    i = end;
+  }
+  if (heavy_[1] > heavy_[0]) std::swap(heavy_[0], heavy_[1]);
+  return static_cast<int64_t>(inside.size()) - count[0] - count[1];
 }
 
 // The cheapest pass that is likely to settle the bracket [low, high).
 void Selector::choose_pass(int64_t expected_inside) {
-  above_ = inside_ = collected_ = 0;
+  above_ = inside_ = collected_ = equal_[0] = equal_[1] = 0;
   const uint64_t widest = static_cast<uint64_t>(high_ - low_ - 1);
   const int key_bits = static_cast<int>(std::bit_width(widest));
-  if (expected_inside <= static_cast<int64_t>(entries_.size()) && key_bits + index_bits_ <= 64) {
+  if (widest == 0) heavy_[0] = low_;
+  if (widest == 0 || (expected_inside <= static_cast<int64_t>(entries_.size()) && key_bits + index_bits_ <= 64)) {
     pass_ = Pass::collect;
-  } else if (widest == 0) {
-    pass_ = Pass::count;
-    equals_by_tile_.assign(static_cast<size_t>((n_ + tile_elements_ - 1) / tile_elements_), 0);
+    const auto tiles = static_cast<size_t>((n_ + tile_elements_ - 1) / tile_elements_);
+    for (int which = 0; which < kHeavy; ++which)
+      if (heavy_[which] >= 0) equals_by_tile_[which].assign(tiles, 0);
   } else {
     pass_ = Pass::histogram;
+    heavy_[0] = heavy_[1] = -1;
     shift_ = std::max(0, key_bits - 11);
     bins_.assign(kBins, 0);
   }
 }
 
-void Selector::add(int64_t tile, int64_t above, int64_t inside, std::span<const uint64_t> entries,
-                   std::span<const uint32_t> bins) {
+void Selector::add(int64_t tile, const Found& found) {
   const std::lock_guard lock(mutex_);
-  above_ += above;
-  inside_ += inside;
+  above_ += found.above;
+  inside_ += found.inside;
+  for (int which = 0; which < kHeavy; ++which) {
+    if (found.equal[which] == 0) continue;
+    equal_[which] += found.equal[which];
+    equals_by_tile_[which][static_cast<size_t>(tile)] += found.equal[which];
+  }
   const int64_t room = static_cast<int64_t>(entries_.size()) - collected_;
-  const int64_t taken = std::min<int64_t>(room, static_cast<int64_t>(entries.size()));
-  std::copy_n(entries.begin(), taken, entries_.begin() + collected_);
+  const int64_t taken = std::min<int64_t>(room, static_cast<int64_t>(found.entries.size()));
+  std::copy_n(found.entries.begin(), taken, entries_.begin() + collected_);
   collected_ += taken;
-  for (size_t bin = 0; bin < bins.size(); ++bin) bins_[bin] += bins[bin];
-  if (pass_ == Pass::count) equals_by_tile_[static_cast<size_t>(tile)] += inside;
+  for (size_t bin = 0; bin < found.bins.size(); ++bin) bins_[bin] += found.bins[bin];
 }
 
 void Selector::advance() {
@@ -129,49 +158,69 @@ void Selector::advance() {
 }
 
 void Selector::settle() {
-  if (above_ >= keep_) {  // the sample misled: the cut lies above the bracket
+  const int64_t inside = inside_ + equal_[0] + equal_[1];
+  if (above_ < keep_ && keep_ <= above_ + inside) return settle_rank();
+  heavy_[0] = heavy_[1] = -1;  // the sample misled
+  if (above_ >= keep_) {
     low_ = high_;
     high_ = end_;
-    return choose_pass(above_);
-  }
-  if (above_ + inside_ < keep_) {
+    choose_pass(above_);
+  } else {
     high_ = low_;
     low_ = 0;
-    return choose_pass(n_ - above_ - inside_);
+    choose_pass(n_ - above_ - inside);
   }
-  if (high_ == 1) return finish(0, n_ - 1);
-  if (pass_ == Pass::histogram) return locate_bin();
-  if (pass_ == Pass::count) return locate_tile();
-  if (collected_ == inside_) return finish_from_entries();
-  choose_pass(inside_);
 }
 
-void Selector::finish_from_entries() {
-  const int64_t rank = keep_ - above_ - 1;
+// The cut lies in the bracket. Walk down it: collected entries and heavy magnitudes in turn.
+void Selector::settle_rank() {
+  if (high_ == 1) return finish(0, -1);
+  if (pass_ == Pass::histogram) return take_bin();
+  if (collected_ < inside_) {
+    heavy_[0] = heavy_[1] = -1;
+    return choose_pass(inside_ + equal_[0] + equal_[1]);
+  }
+  int64_t rank = keep_ - above_ - 1;  // from 0, in the bracket
+  int64_t passed = 0;                 // heavy elements above
+  for (int which = 0; which < kHeavy; ++which) {
+    if (heavy_[which] < 0) continue;
+    const uint64_t first = static_cast<uint64_t>(heavy_[which] - low_ + 1) << index_bits_;  // the least entry above it
+    const auto entries = entries_.first(static_cast<size_t>(collected_));
+    const int64_t lighter = heavy_[which] + 1 >= high_ ? 0
+                                                       : std::count_if(entries.begin(), entries.end(),
+                                                                       [=](uint64_t entry) { return entry >= first; });
+    if (rank < passed + lighter) break;
+    if (rank < passed + lighter + equal_[which]) return take_heavy(which, rank - passed - lighter + 1);
+    passed += equal_[which];
+  }
+  take_entry(rank - passed);
+}
+
+void Selector::take_entry(int64_t rank) {
   std::nth_element(entries_.begin(), entries_.begin() + rank, entries_.begin() + collected_, std::greater<>());
   const uint64_t mask = (uint64_t{1} << index_bits_) - 1;
   const uint64_t entry = entries_[static_cast<size_t>(rank)];
   finish(low_ + static_cast<int64_t>(entry >> index_bits_), static_cast<int64_t>(mask - (entry & mask)));
 }
 
-void Selector::locate_bin() {
-  int64_t wanted = keep_ - above_;
-  int64_t bin = kBins - 1;
-  while (static_cast<int64_t>(bins_[static_cast<size_t>(bin)]) < wanted)
-    wanted -= static_cast<int64_t>(bins_[static_cast<size_t>(bin--)]);
-  const int64_t inside = static_cast<int64_t>(bins_[static_cast<size_t>(bin)]);
-  low_ += bin << shift_;
-  high_ = std::min(high_, low_ + (int64_t{1} << shift_));
-  if (high_ == 1) return finish(0, n_ - 1);
-  choose_pass(inside);
+void Selector::take_heavy(int which, int64_t wanted) {
+  if (heavy_[which] == 0) return finish(0, -1);
+  const std::vector<int64_t>& equals = equals_by_tile_[which];
+  pinpoint_tile_ = 0;
+  while (equals[static_cast<size_t>(pinpoint_tile_)] < wanted) wanted -= equals[static_cast<size_t>(pinpoint_tile_++)];
+  wanted_equal_ = wanted;
+  cut_.threshold = heavy_[which];
+  pass_ = Pass::pinpoint;
 }
 
-void Selector::locate_tile() {
-  wanted_equal_ = keep_ - above_;
-  pinpoint_tile_ = 0;
-  while (equals_by_tile_[static_cast<size_t>(pinpoint_tile_)] < wanted_equal_)
-    wanted_equal_ -= equals_by_tile_[static_cast<size_t>(pinpoint_tile_++)];
-  pass_ = Pass::pinpoint;
+void Selector::take_bin() {
+  int64_t wanted = keep_ - above_;
+  size_t bin = kBins - 1;
+  while (static_cast<int64_t>(bins_[bin]) < wanted) wanted -= static_cast<int64_t>(bins_[bin--]);
+  const auto inside = static_cast<int64_t>(bins_[bin]);
+  low_ += static_cast<int64_t>(bin) << shift_;
+  high_ = std::min(high_, low_ + (int64_t{1} << shift_));
+  high_ == 1 ? finish(0, -1) : choose_pass(inside);
 }
 
 // A cut at magnitude 0 keeps every element above 0 and looks for no index: a zero delta has nothing to keep.

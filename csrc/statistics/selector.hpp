@@ -20,7 +20,8 @@ struct Cut {
 
 class Selector {
  public:
-  enum class Pass { sample, collect, histogram, count, pinpoint, done };
+  enum class Pass { sample, collect, histogram, pinpoint, done };
+  static constexpr int kHeavy = 2;  // magnitudes that are counted, not collected
   static constexpr int kBins = 2048;
   static constexpr int kRun = 64;               // elements of one sampled run
   static constexpr int64_t kUnsampled = 16384;  // tensors up to this size are collected whole
@@ -37,31 +38,40 @@ class Selector {
   int64_t high() const { return high_; }
   int shift() const { return shift_; }
   int index_bits() const { return index_bits_; }
+  int64_t heavy(int which) const { return heavy_[which]; }  // -1: none
 
   // The sample: the first element of each run, to be filled with kRun magnitudes each through sample_run().
   int64_t run_count() const { return runs_; }
   int64_t run_start(int64_t run) const;
   int64_t* sample_run(int64_t run) { return reinterpret_cast<int64_t*>(entries_.data()) + run * kRun; }
 
-  // What one tile had; callable from several threads at once. pinpoint: `equals` is the index in the tile, see below.
-  void add(int64_t tile, int64_t above, int64_t inside, std::span<const uint64_t> entries,
-           std::span<const uint32_t> bins);
-  // The pinpoint pass looks at one tile only: in which index is its wanted_equal()-th element of magnitude low()?
+  // What one tile had, or a part of it; callable from several threads at once.
+  struct Found {
+    int64_t above = 0;                       // magnitudes >= high()
+    int64_t inside = 0;                      // in the bracket, heavy ones not counted
+    int64_t equal[kHeavy] = {};              // of each heavy magnitude
+    std::span<const uint64_t> entries = {};  // of those inside (collect)
+    std::span<const uint32_t> bins = {};     // (histogram)
+  };
+  void add(int64_t tile, const Found& found);
+  // The pinpoint pass looks at one tile only: where is its wanted_equal()-th element of the cut's magnitude?
   int64_t pinpoint_tile() const { return pinpoint_tile_; }
   int64_t wanted_equal() const { return wanted_equal_; }
-  void pinpointed(int64_t index) { cut_ = {low_, index}; }
+  void pinpointed(int64_t index) { cut_.last = index; }
 
   // Call when every tile has been added: decides on the next pass.
   void advance();
 
  private:
   void bracket_by_sample();
+  int64_t name_heavy(std::span<int64_t> inside);
   void choose_pass(int64_t expected_inside);
   void settle();
-  void finish_from_entries();
+  void settle_rank();
+  void take_entry(int64_t rank);
+  void take_heavy(int which, int64_t wanted);
+  void take_bin();
   void finish(int64_t threshold, int64_t last);
-  void locate_bin();
-  void locate_tile();
 
   int64_t n_, keep_, end_, tile_elements_;
   std::span<uint64_t> entries_;
@@ -75,8 +85,9 @@ class Selector {
 
   std::mutex mutex_;
   int64_t above_ = 0, inside_ = 0, collected_ = 0;
+  int64_t heavy_[kHeavy] = {-1, -1}, equal_[kHeavy] = {};  // heavier magnitudes first
   std::vector<uint64_t> bins_;
-  std::vector<int64_t> equals_by_tile_;
+  std::vector<int64_t> equals_by_tile_[kHeavy];
   int64_t pinpoint_tile_ = 0, wanted_equal_ = 0;
 };
 

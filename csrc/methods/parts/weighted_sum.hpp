@@ -8,9 +8,9 @@ namespace fk {
 
 struct WeightedSum {
   static constexpr int rounds = 1;
-  template <class T>
+  template <class V>
   struct Model {
-    T weight;
+    V weight;
   };
   template <class T>
   struct Shared {
@@ -22,7 +22,7 @@ struct WeightedSum {
   };
 
   template <int Round, bool First, class V>
-  static FK_FN void step(State<V>& state, const V& x, const Model<Element<V>>& model, const Shared<Element<V>>&) {
+  static FK_FN void step(State<V>& state, const V& x, const Model<V>& model, const Shared<Element<V>>&) {
     const V weighted = x * model.weight;
     state.sum = First ? weighted : V(state.sum + weighted);
   }

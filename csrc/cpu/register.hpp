@@ -1,17 +1,9 @@
-// instantiate.hpp: turns one method's file into its CPU functions and its registry entry. Included by generated files.
+// register.hpp: one method's registry entry, and its fold in double. Included by generated files.
 #pragma once
 #include "core/gram_fold.hpp"
 #include "core/registry.hpp"
 
 namespace fk {
-
-template <class M>
-struct FoldRunner {
-  template <class V>
-  static FK_FN int64_t run(const FoldCall& call) {
-    return fold<M, V>(call);
-  }
-};
 
 template <class M, class T>
 void resolve_as(const Values& values, int count, FoldParameters& out) {
@@ -25,7 +17,9 @@ void resolve_as(const Values& values, int count, FoldParameters& out) {
 
 template <class M, class T>
 void set_above_as(FoldParameters& parameters, int k, int64_t above) {
-  reinterpret_cast<typename M::template Model<T>*>(parameters.models.data())[k].above = static_cast<IntOf<T>>(above);
+  // Kernels compare magnitudes as they are, where a NaN may exceed the one the order knows: above that, keep none.
+  auto& model = reinterpret_cast<typename M::template Model<T>*>(parameters.models.data())[k];
+  model.above = above >= kNaNMagnitude<T> ? std::numeric_limits<IntOf<T>>::max() : static_cast<IntOf<T>>(above);
 }
 
 template <class M>
@@ -52,10 +46,7 @@ bool register_method(const PerIsa<FoldFunction>& fold, FoldFunction fold_f64) {
 
 }  // namespace fk
 
-#define FK_METHOD(M)                                                                                         \
-  namespace {                                                                                                \
-  FK_PER_ISA(fold_##M, int64_t, (const fk::FoldCall& call), fk::FoldRunner<fk::FoldOf<fk::M>>::run, (call)); \
-  int64_t fold_##M##_f64(const fk::FoldCall& call) { return fk::fold<fk::FoldOf<fk::M>, double>(call); }     \
-  [[maybe_unused]] const bool registered_##M = fk::register_method<fk::M>(fold_##M, fold_##M##_f64);         \
-  }                                                                                                          \
-  static_assert(true)
+#define FK_METHOD(M)                                                                                               \
+  FK_KERNEL_TABLE(fk_fold_##M, int64_t, const fk::FoldCall&);                                                      \
+  static int64_t fk_fold_##M##_f64(const fk::FoldCall& call) { return fk::fold<fk::FoldOf<fk::M>, double>(call); } \
+  [[maybe_unused]] static const bool fk_registered_##M = fk::register_method<fk::M>(fk_fold_##M, fk_fold_##M##_f64)

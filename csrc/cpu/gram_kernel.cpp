@@ -1,0 +1,4 @@
+#include "cpu/gram.hpp"
+#include "cpu/isa.hpp"
+
+void FK_KERNEL(fk_gram)(const fk::GramCall& call) { fk::gram<fk::Lanes<FK_WIDTH>::V>(call); }

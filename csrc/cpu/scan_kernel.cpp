@@ -1,0 +1,5 @@
+#include "cpu/isa.hpp"
+#include "cpu/scan.hpp"
+
+fk::ScanCount FK_KERNEL(fk_collect)(const fk::ScanCall& call) { return fk::collect<fk::Lanes<FK_WIDTH>::V>(call); }
+fk::ScanCount FK_KERNEL(fk_histogram)(const fk::ScanCall& call) { return fk::histogram<fk::Lanes<FK_WIDTH>::V>(call); }
