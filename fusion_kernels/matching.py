@@ -143,7 +143,8 @@ class _Matcher:
                 self.result.tied[name] = ties[0]
                 return
             if is_head(name):
-                self.result.untied = self.result.untied or any(ties)
+                tied_anywhere = any(ties) or any(giver.tied for giver in self.givers)
+                self.result.untied = self.result.untied or tied_anywhere
             for index, one in enumerate(self.taking_part):
                 if found[index] is None and (embedding := ties[index]):
                     found[index] = one.tensors[embedding]
