@@ -15,6 +15,7 @@ from oracle import ORACLES
 from oracle.formats import decode, encode
 from oracle.statistics import kept
 
+SCARCE = {"threads": 1, "memory_limit": 512 << 10}  # too little to collect what a sample brackets
 DENSITIES = (1e-7, 0.001, 0.2, 0.5, 0.8, 0.999, 1.0 - 1e-7)
 
 
@@ -42,13 +43,15 @@ DISTRIBUTIONS: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
 }
 
 
-def trim(values: np.ndarray, dtype: str, densities: tuple[float, ...]) -> list[tuple[float, np.ndarray, np.ndarray]]:
+def trim(
+    values: np.ndarray, dtype: str, densities: tuple[float, ...], **options: object
+) -> list[tuple[float, np.ndarray, np.ndarray]]:
     """Density, what the engine kept, what the stable sort keeps."""
     codes = encode(values, dtype)
     tensors = Tensors("trim", values.shape, "F32", dtype, np.zeros_like(codes), [dtype], [codes])
     defaults = {**ORACLES["ties"].EXAMPLE.parameters, "weight": [1.0], "normalize": False}
     merges = [Merge(tensors, {**defaults, "density": [density]}) for density in densities]
-    outputs, _ = run_engine("ties", merges)
+    outputs, _ = run_engine("ties", merges, **options)
     stored = decode(codes, dtype).astype(np.float32)
     return [
         (density, output.view(np.float32), np.where(kept(stored, density), stored, np.float32(0)))
@@ -56,11 +59,12 @@ def trim(values: np.ndarray, dtype: str, densities: tuple[float, ...]) -> list[t
     ]
 
 
+@pytest.mark.parametrize("options", [{}, SCARCE], ids=["ample", "scarce"])
 @pytest.mark.parametrize("dtype", ["F32", "BF16"])
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
-def test_large_tensors_are_cut_where_a_stable_sort_cuts_them(distribution: str, dtype: str) -> None:
+def test_large_tensors_are_cut_where_a_stable_sort_cuts_them(distribution: str, dtype: str, options: dict) -> None:
     values = DISTRIBUTIONS[distribution](np.random.default_rng(3), 300_007)
-    for density, got, expected in trim(values, dtype, DENSITIES):
+    for density, got, expected in trim(values, dtype, DENSITIES, **options):
         assert np.array_equal(got, expected), f"density {density}: {np.count_nonzero(got != expected)} elements differ"
 
 
@@ -73,13 +77,14 @@ def test_small_tensors_are_cut_at_every_rank(size: int) -> None:
         assert np.array_equal(got, expected), f"density {density}: {np.count_nonzero(got != expected)} elements differ"
 
 
-@pytest.mark.parametrize("memory_limit", [0, 1 << 20])
-def test_the_cut_in_a_tensor_larger_than_the_memory_limit(memory_limit: int) -> None:
+def test_double_precision_is_cut_by_all_of_its_bits() -> None:
+    """Magnitudes that only differ below float32's last place."""
     rng = np.random.default_rng(8)
-    values = encode(0.02 * rng.standard_normal(1_500_001), "BF16")
-    tuned = encode(0.001 * rng.standard_normal(values.size) + 0.02 * rng.standard_normal(values.size), "BF16")
-    tensors = Tensors("large", values.shape, "BF16", "BF16", values, ["BF16"], [tuned])
-    merge = Merge(tensors, {**ORACLES["ties"].EXAMPLE.parameters, "weight": [1.0], "density": [0.2]})
-    [limited], _ = run_engine("ties", [merge], memory_limit=memory_limit or 1 << 30, threads=1)
-    [free], _ = run_engine("ties", [merge])
-    assert np.array_equal(limited, free)
+    values = (1.0 + rng.integers(0, 1 << 20, 40_003) * 2.0**-50) * rng.choice([-1.0, 1.0], 40_003)
+    codes = encode(values, "F64")
+    tensors = Tensors("trim", values.shape, "F64", "F64", np.zeros_like(codes), ["F64"], [codes])
+    defaults = {**ORACLES["ties"].EXAMPLE.parameters, "weight": [1.0]}
+    for options in ({}, SCARCE):
+        outputs, _ = run_engine("ties", [Merge(tensors, {**defaults, "density": [d]}) for d in DENSITIES], **options)
+        for density, output in zip(DENSITIES, outputs, strict=True):
+            np.testing.assert_array_equal(output.view(np.float64), np.where(kept(values, density), values, 0.0))

@@ -23,7 +23,7 @@ LIMITED = 4 << 20  # bytes
 AXES: dict[str, tuple[object, ...]] = {
     "instruction_set": tuple(native().instruction_sets()),
     "threads": (1, 2, 5),
-    "tile_elements": (BLOCK, 3 * BLOCK, 16 * BLOCK),
+    "tile_elements": (BLOCK, 2 * BLOCK, 16 * BLOCK),
     "memory_limit": (LIMITED, 64 << 20, 1 << 30),
 }
 
