@@ -17,12 +17,16 @@ SAMPLE_SECONDS = 0.005
 
 @dataclass(frozen=True)
 class Run:
-    """One process: seconds of wall time, of CPU in user mode and in the kernel; bytes of anonymous memory at peak."""
+    """One process: seconds of wall time, of CPU in user mode and in the kernel; bytes of anonymous memory at peak.
+
+    `output` is what it printed.
+    """
 
     wall: float
     user: float
     system: float
     peak_anonymous: int
+    output: str = ""
 
     @property
     def cpu(self) -> float:
@@ -52,11 +56,11 @@ def run(command: Sequence[str], *, accepted: Iterable[int] = (0,)) -> Run:
         wall = time.perf_counter() - begun
         process.returncode = os.waitstatus_to_exitcode(status)
         sampler.finish()
+        output.seek(0)
+        printed = output.read().decode(errors="replace")
         if process.returncode not in accepted:
-            output.seek(0)
-            tail = output.read().decode(errors="replace")[-2000:]
-            raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{tail}")
-    return Run(wall, usage.ru_utime, usage.ru_stime, sampler.peak)
+            raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{printed[-2000:]}")
+    return Run(wall, usage.ru_utime, usage.ru_stime, sampler.peak, printed)
 
 
 class _Sampler(threading.Thread):

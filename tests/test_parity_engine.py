@@ -18,13 +18,13 @@ from engine_calls import Merge, differing, merges_of, model_count, registered, r
 
 from fusion_kernels._native import native
 
-LIMITED = 4 << 20  # bytes
+SCARCE = 2 << 20  # bytes: the engine must do with smaller tiles and fewer threads
 
 AXES: dict[str, tuple[object, ...]] = {
     "instruction_set": tuple(native().instruction_sets()),
     "threads": (1, 2, 5),
     "tile_elements": (BLOCK, 2 * BLOCK, 16 * BLOCK),
-    "memory_limit": (LIMITED, 64 << 20, 1 << 30),
+    "memory_limit": (16 << 20, 64 << 20, 1 << 30),
 }
 
 # Sizes on both sides of a block and of a tile, some of several tiles, one no multiple of anything.
@@ -90,6 +90,7 @@ def label(options: dict[str, object]) -> str:
 
 
 ONE_AT_A_TIME = [{name: value} for name, values in AXES.items() for value in values]
+ONE_AT_A_TIME.append({"memory_limit": SCARCE})
 PAIRWISE = list(pairwise(AXES))
 
 
