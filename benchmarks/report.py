@@ -132,6 +132,12 @@ def startup_line(found: list[Result]) -> str:
     return f"{line}; mergekit {min(peers):.2f}–{max(peers):.2f} s." if peers else f"{line}."
 
 
+def setting(result: Result) -> str:
+    """The parameters of a merge, and of how many fine-tunes."""
+    given = ", ".join(f"{name} {value:g}" for name, value in result["parameters"].items())
+    return f"{result['method']}: {given}, {result['models']} fine-tune{'s' if result['models'] > 1 else ''}"
+
+
 def merge_section(results: list[Result], cache: str) -> list[str]:
     found = merges(results, cache)
     if not found:
@@ -140,12 +146,7 @@ def merge_section(results: list[Result], cache: str) -> list[str]:
         "warm": "Inputs in the page cache.",
         "cold": "Inputs dropped from the page cache before every run (`POSIX_FADV_DONTNEED`), of both sides.",
     }[cache]
-    settings = "; ".join(
-        unique(
-            f"{r['method']}: {', '.join(f'{k} {v:g}' for k, v in r['parameters'].items())}, {r['models']} fine-tunes"
-            for r in found
-        )
-    )
+    settings = "; ".join(unique(setting(r) for r in found))
     return [
         f"## Whole merges, {cache}",
         f"{before} bf16, Llama-shaped, sharded; {settings}. The programs alternate in one run, their outputs are "
