@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
-from oracle.formats import FORMATS, Format, encode
+from oracle.formats import FORMATS, Format, decode, encode
 
 DTYPES = tuple(FORMATS)
 MODEL_COUNTS = (1, 2, 3, 4, 5, 9)
@@ -148,11 +148,29 @@ class Case:
         seed = zlib.crc32(f"{self.name} {output}".encode())
         narrowest = min((FORMATS[d] for d in {base or output, *dtypes}), key=lambda f: (f.bits, f.mantissa))
         start, tuned = VALUES[self.values](np.random.default_rng(seed), self.size, self.models, narrowest)
+
+        def stored(values: np.ndarray, dtype: str) -> np.ndarray:
+            codes = encode(values, dtype)
+            return any_nan(np.random.default_rng(seed), codes, dtype) if self.values == "not_a_number" else codes
+
         with np.errstate(all="ignore"):
             return Tensors(
-                self.name, self.shape, output, base or output, encode(start, base or output),
-                dtypes, [encode(m, d) for m, d in zip(tuned, dtypes, strict=True)],
+                self.name, self.shape, output, base or output, stored(start, base or output),
+                dtypes, [stored(m, d) for m, d in zip(tuned, dtypes, strict=True)],
             )  # fmt: skip
+
+
+def any_nan(rng: np.random.Generator, codes: np.ndarray, dtype: str) -> np.ndarray:
+    """The codes with every NaN replaced by any of the format's: quiet or signalling, of either sign."""
+    format = FORMATS[dtype]
+    mantissa = (1 << format.mantissa) - 1
+    exponent = format.nan & ~mantissa
+    payload = (
+        np.full(codes.shape, mantissa) if format.saturates else rng.integers(1, mantissa, codes.shape, endpoint=True)
+    )
+    sign = rng.integers(0, 2, codes.shape).astype(np.uint64) << np.uint64(format.bits - 1)
+    patterns = (payload.astype(np.uint64) | np.uint64(exponent) | sign).astype(codes.dtype)
+    return np.where(np.isnan(decode(codes, dtype)), patterns, codes)
 
 
 @dataclass(frozen=True)

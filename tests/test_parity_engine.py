@@ -30,7 +30,10 @@ AXES: dict[str, tuple[object, ...]] = {
 # Sizes on both sides of a block and of a tile, some of several tiles, one no multiple of anything.
 WORKLOAD = [
     *(Case((size,), "everything", 3) for size in (1, 7, 15, 17, 63, 65, BLOCK - 1, BLOCK + 1, 50_021)),
-    *(Case((BLOCK + 13,), values, 4) for values in ("heavy_ties", "zero_deltas", "all_equal", "subnormals", "huge")),
+    *(
+        Case((BLOCK + 13,), values, 4)
+        for values in ("heavy_ties", "zero_deltas", "all_equal", "subnormals", "huge", "not_a_number")
+    ),
     *(Case((9_001,), "fine_tunes", models) for models in (1, 2, 3, 5, 9)),
     Case((3, 70_001), "fine_tunes", 2),
     Case((150_011,), "heavy_ties", 3),
