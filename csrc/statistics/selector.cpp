@@ -219,7 +219,8 @@ void Selector::take_bin() {
   while (static_cast<int64_t>(bins_[bin]) < wanted) wanted -= static_cast<int64_t>(bins_[bin--]);
   const auto inside = static_cast<int64_t>(bins_[bin]);
   low_ += static_cast<int64_t>(bin) << shift_;
-  high_ = std::min(high_, low_ + (int64_t{1} << shift_));
+  // In this order: the last bin of double magnitudes ends beyond int64.
+  high_ = low_ + std::min(high_ - low_, int64_t{1} << shift_);
   high_ == 1 ? finish(0, -1) : choose_pass(inside);
 }
 
