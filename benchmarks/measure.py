@@ -1,4 +1,4 @@
-"""Runs a command and measures it: wall time, CPU time, peak anonymous memory."""
+"""Measures a command: wall time, CPU time, peak anonymous memory, which is sampled every 5 ms."""
 
 from __future__ import annotations
 

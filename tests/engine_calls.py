@@ -1,4 +1,4 @@
-"""Calls the native engine, or an oracle, on the tensors of a case and gives the codes that come out."""
+"""Calls to the native engine, or to an oracle, with the tensors of a case."""
 
 from __future__ import annotations
 

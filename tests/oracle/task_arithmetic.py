@@ -27,8 +27,8 @@ def merge(base: np.ndarray | None, models: list[np.ndarray], parameters: dict, w
     """base + (Σ w·(x - base))·s with s = lambda (divided by Σw if normalize) rounded to the compute type."""
     compute = models[0].dtype.type
     scale = working(compute(share_of(parameters["weight"], parameters["lambda"], parameters["normalize"])))
-    start = base.astype(working)
     with np.errstate(all="ignore"):
+        start = base.astype(working)
         deltas = [model.astype(working) - start for model in models]
         weights = [compute(w) for w in parameters["weight"]]
         total, magnitude = weighted_sum(deltas, weights, working)
