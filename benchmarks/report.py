@@ -152,8 +152,8 @@ def merge_section(results: list[Result], cache: str) -> list[str]:
         f"{before} bf16, Llama-shaped, sharded; {settings}. The programs alternate in one run, their outputs are "
         "deleted between; times are medians, ratios are taken within each round and given as minimum / median. CPU is "
         "user + system of the whole process; peak memory is anonymous memory, sampled every 5 ms; GB/s counts every "
-        "input and every output byte once, in the fastest round. *Floor*: `cat` of all inputs to `/dev/null`, then of one model to "
-        "new files. *Rounds*: of this engine and the floor, of mergekit.",
+        "input and every output byte once, in the fastest round. *Floor*: `cat` of all inputs to `/dev/null`, "
+        "then of one model to new files. *Rounds*: of this engine and the floor, of mergekit.",
         merge_table(found),
         startup_line(found),
         "Distance from the oracle's float64 result rounded once, on sampled tensors of the first round's outputs. "
