@@ -1,3 +1,4 @@
+// gram_kernel.cpp: the dot products of one block, for the instruction set this file is compiled for.
 #include "cpu/gram.hpp"
 #include "cpu/isa.hpp"
 

@@ -1,3 +1,4 @@
+// inspect.cpp: which elements of a span overflowed, and whether an input is to blame.
 #include "cpu/inspect.hpp"
 
 #include <cmath>

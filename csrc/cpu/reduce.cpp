@@ -1,3 +1,4 @@
+// reduce.cpp: picks the dot-product kernel for an instruction set.
 #include "cpu/reduce.hpp"
 
 #include "cpu/gram.hpp"

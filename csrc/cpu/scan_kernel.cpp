@@ -1,3 +1,4 @@
+// scan_kernel.cpp: the passes of select, for the instruction set this file is compiled for.
 #include "cpu/isa.hpp"
 #include "cpu/scan.hpp"
 

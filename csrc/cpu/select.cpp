@@ -1,3 +1,4 @@
+// select.cpp: feeds one tile to a selector, block by block.
 #include "cpu/select.hpp"
 
 #include <algorithm>

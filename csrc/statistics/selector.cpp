@@ -1,3 +1,4 @@
+// selector.cpp: decides which pass comes next on the way to the k-th magnitude.
 #include "statistics/selector.hpp"
 
 #include <algorithm>

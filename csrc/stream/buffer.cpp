@@ -1,3 +1,4 @@
+// buffer.cpp: reads and writes that end only when every byte has moved.
 #include "stream/buffer.hpp"
 
 #include <unistd.h>

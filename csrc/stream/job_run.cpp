@@ -1,3 +1,4 @@
+// job_run.cpp: the passes over one tensor: sample, scan, dot products, output.
 #include "stream/job_run.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// pipeline.cpp: the threads of a merge, fed from one queue of tiles.
 #include "stream/pipeline.hpp"
 
 #include <fcntl.h>

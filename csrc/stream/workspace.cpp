@@ -1,3 +1,4 @@
+// workspace.cpp: how much memory a merge works in, and how it is cut.
 #include "stream/workspace.hpp"
 
 #include <sched.h>
