@@ -60,14 +60,15 @@ WorkspacePlan plan_workspace(const MergeCall& call) {
 
   // What must be there at all: one slot's smallest buffer beside one thread's tiles.
   const int64_t least_slot = wanted_slot ? std::min(wanted_slot, most_models * Selector::kUnsampled * 8) : 0;
-  const int64_t limit = call.memory_limit > 0 ? call.memory_limit : INT64_MAX;
+  // A page less: a workspace the caller owns need not start on one.
+  const int64_t limit = call.memory_limit > 0 ? call.memory_limit - kAlignment : INT64_MAX;
   const auto needed = [&] { return plan.threads * (thread_bytes(plan.tile_elements) + least_slot) + least_slot; };
   while (needed() > limit && plan.tile_elements > kSmallestTile && call.tile_elements == 0) plan.tile_elements /= 2;
   while (needed() > limit && plan.threads > 1) --plan.threads;
   if (needed() > limit)
-    throw InvalidArgument("memory_limit is " + std::to_string(limit) + " bytes; method '" + call.method->info->name +
-                          "' with " + std::to_string(most_models) + " models needs at least " +
-                          std::to_string(needed()));
+    throw InvalidArgument("memory_limit is " + std::to_string(call.memory_limit) + " bytes; method '" +
+                          call.method->info->name + "' with " + std::to_string(most_models) +
+                          " models needs at least " + std::to_string(needed() + kAlignment));
   plan.tile_bytes = aligned(plan.tile_elements * itemsize);
   plan.thread_bytes = thread_bytes(plan.tile_elements);
   plan.slots = plan.threads + 1;
