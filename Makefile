@@ -63,7 +63,8 @@ docs: build  ## build the documentation into build/site
 
 check-cuda: build  ## compile every method for sm_90, when nvcc is there
 	@if command -v nvcc >/dev/null; then \
-	  cmake --build "$$(ls -d build/cp3*-linux_x86_64 | head -1)" --target check_cuda; \
+	  built="$$(ls -dt build/cp3*-linux_x86_64 | head -1)" && $(BIN)/cmake "$$built" >/dev/null && \
+	  $(BIN)/cmake --build "$$built" --target check_cuda; \
 	else \
 	  echo "check-cuda did nothing: nvcc is not on PATH"; \
 	fi
