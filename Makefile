@@ -54,8 +54,10 @@ format: environment  ## format Python and C++ in place
 demo: build  ## fine-tune a real model on four real tasks, merge, evaluate, print the table
 	@$(BIN)/python -m examples.demo
 
-bench: build  ## measure merges against mergekit (if installed) and the disk's floor
-	@$(BIN)/python benchmarks/bench_merge.py
+bench: build  ## measure merges against mergekit (if installed) and the disk's floor; BENCH="--help" has options
+	@$(BIN)/python benchmarks/bench_merge.py $(BENCH)
+	@$(BIN)/python benchmarks/bench_limits.py
+	@$(BIN)/python benchmarks/report.py
 
 docs: build  ## build the documentation into build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
