@@ -6,8 +6,10 @@ import inspect
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -179,9 +181,20 @@ def test_defects_are_one_line_and_traceable(models, capsys, monkeypatch):
         main(["merge", "recipe.yml", "OUT"])
 
 
-def test_interrupted(models, capsys, monkeypatch):
+@pytest.fixture
+def heeds_ctrl_c():
+    """SIGINT as in the foreground; a shell's background jobs inherit it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted(models, capsys, monkeypatch, heeds_ctrl_c, kind):
     def interrupted(*_, **__):
-        raise KeyboardInterrupt
+        os.kill(os.getpid(), kind)
+        time.sleep(5)
+        raise AssertionError("nothing stopped the merge")
 
     monkeypatch.setattr(fusion_kernels, "merge", interrupted)
     assert main(["merge", "recipe.yml", "OUT"]) == 1

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 from test_plan import llama, sparse_checkpoint
 
+# Tests run in a shell's background inherit an ignored SIGINT, which a merge in the foreground does not.
 SCRIPT = """
-import sys
+import signal, sys
 import fusion_kernels
+signal.signal(signal.SIGINT, signal.default_int_handler)
 out, *models = sys.argv[1:]
 fusion_kernels.merge(models[1:], base=models[0], method="ties", weight=1, density=0.2, output=out, memory_limit="64MiB")
 """
