@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 import subprocess
 import sys
 import sysconfig
@@ -134,3 +135,11 @@ def test_source_distribution_can_be_built_from(tmp_path):
     needed = [path for path in needed if path.is_file() and "__pycache__" not in path.parts]
     assert {"CMakeLists.txt", "pyproject.toml", "LICENSE", "README.md"} <= names
     assert {str(path.relative_to(ROOT)) for path in needed} <= names
+
+
+def test_one_version_everywhere():
+    import fusion_kernels
+
+    assert fusion_kernels.__version__ == VERSION
+    assert f"\nversion: {VERSION}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"version = {{{VERSION}}}" in re.sub(r" +", " ", (ROOT / "docs" / "citing.md").read_text())
