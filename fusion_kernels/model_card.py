@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 CARD = "README.md"
 RECIPE = "mergekit_config.yml"
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _LICENSE_KEYS = ("license", "license_name", "license_link")
 
 
@@ -62,18 +60,6 @@ def recipe_text(prepared: Prepared) -> str:
     ).to_yaml()
 
 
-def hub_id(checkpoint: Checkpoint) -> str | None:
-    """The checkpoint's id on the hub, if it is known; never a path.
-
-    A local model's configuration may remember one, which counts if it has the form `owner/name`.
-    """
-    if checkpoint.reference is not None:
-        return checkpoint.reference
-    name = (checkpoint.config or {}).get("_name_or_path")
-    is_id = isinstance(name, str) and _HUB_ID.fullmatch(name) and ".." not in name and not os.path.exists(name)
-    return str(name) if is_id else None
-
-
 def portable_name(checkpoint: Checkpoint) -> str:
     """The source as others may read it: a hub id stays, a path becomes the label."""
     if checkpoint.reference is not None:
@@ -83,7 +69,8 @@ def portable_name(checkpoint: Checkpoint) -> str:
 
 def _front_matter(prepared: Prepared) -> str:
     lines = []
-    ids = list(dict.fromkeys(name for name in map(hub_id, prepared.sources) if name is not None))
+    # A folder's `_name_or_path` is no id of it: it says what the model was fine-tuned from.
+    ids = list(dict.fromkeys(source.reference for source in prepared.sources if source.reference is not None))
     if ids:
         lines += ["base_model:", *(f"- {name}" for name in ids), "base_model_relation: merge"]
     source = config_source(prepared.sources)

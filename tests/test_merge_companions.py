@@ -120,8 +120,9 @@ def test_the_card_names_only_what_is_known(models: list[Path], tmp_path: Path) -
     assert (tmp_path / "out" / "mergekit_config.yml").read_text() in card
 
 
-def test_the_card_lists_hub_ids_and_an_agreed_license(models: list[Path], tmp_path: Path) -> None:
-    remembered = ["org/base", "org/math", "/home/someone/code"]
+def test_the_card_takes_an_agreed_license_but_no_ancestor_for_the_model(models: list[Path], tmp_path: Path) -> None:
+    # `_name_or_path` in a local config names what the model was fine-tuned from, or a path: never the model.
+    remembered = ["org/ancestor", "org/ancestor", "/home/someone/code"]
     for model, name in zip(models, remembered, strict=True):
         (model / "config.json").write_text(json.dumps({"model_type": "tiny", "_name_or_path": name}))
         (model / "README.md").write_text("---\nlicense: apache-2.0\ntags: [x]\n---\n# A model\nlicense: not here\n")
@@ -129,9 +130,10 @@ def test_the_card_lists_hub_ids_and_an_agreed_license(models: list[Path], tmp_pa
     average(tuned, tmp_path / "out", base=base)
     card = (tmp_path / "out" / "README.md").read_text()
     front = front_matter(card)
-    assert front["base_model"] == ["org/base", "org/math"]
-    assert front["base_model_relation"] == "merge"
+    assert "base_model" not in front
+    assert "base_model_relation" not in front
     assert front["license"] == "apache-2.0"
+    assert "org/ancestor" not in card
     assert "/home/someone" not in card
 
 

@@ -66,7 +66,7 @@ def test_help_loads_typer_alone(tmp_path):
 
 def test_merge_from_disk_loads_what_it_needs(models):
     assert loaded_by(MERGE, models) & HEAVY <= {"yaml"}
-    assert loaded_by(RECIPE, models) & HEAVY <= {"typer", "yaml", "pydantic"}
+    assert loaded_by(RECIPE, models) & HEAVY <= {"typer", "yaml"}
 
 
 @pytest.mark.parametrize(
