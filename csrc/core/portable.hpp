@@ -6,6 +6,7 @@
 #pragma once
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <type_traits>
 
 #if defined(__CUDACC__)
@@ -86,7 +87,21 @@ FK_FN Wide splat_struct(const Narrow& narrow) {
 
 template <class M, class A>
 FK_FN A select(const M& condition, const A& yes, const A& no) {
-  return condition ? yes : no;
+  if constexpr (is_scalar<A> || sizeof(A) == 64) {
+    return condition ? yes : no;  // a predicate register holds the condition
+  } else {
+    // GCC compares a mask it did not just make with zero before it chooses by it; as bits it chooses at once.
+    return bits_as<A>(Int<A>((condition & bits_as<Int<A>>(yes)) | (~condition & bits_as<Int<A>>(no))));
+  }
+}
+
+template <class V>
+FK_FN V negate_where(const Mask<V>& condition, const V& value) {
+  if constexpr (is_scalar<V>)
+    return condition ? -value : value;
+  else
+    return bits_as<V>(
+        Int<V>(bits_as<Int<V>>(value) ^ (condition & splat_int<V>(std::numeric_limits<IntOf<Element<V>>>::min()))));
 }
 
 template <class T>

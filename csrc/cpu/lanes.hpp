@@ -47,6 +47,21 @@ FK_FN T load_unaligned(const void* from) {
   return value;
 }
 
+// 16-bit codes to 32-bit integers. GCC 12 would convert them by halves.
+template <class U16>
+FK_FN auto widen(const U16& codes) {
+#if defined(__x86_64__)
+  typedef short S8 __attribute__((vector_size(16)));
+  typedef short S16 __attribute__((vector_size(32)));
+  if constexpr (sizeof(U16) == 16)
+    return Lanes<8>::I(__builtin_ia32_pmovzxwd256(bits_as<S8>(codes)));
+  else if constexpr (sizeof(U16) == 32)
+    return Lanes<16>::I(__builtin_ia32_pmovzxwd512_mask(bits_as<S16>(codes), Lanes<16>::I{}, uint16_t(-1)));
+  else
+#endif
+    return convert<typename Lanes<sizeof(U16) / 2>::I>(codes);
+}
+
 // W elements of format D, from element i of an array that need not be aligned, decoded to the compute type.
 template <DType D, class V>
 FK_FN V load(const void* array, int64_t i) {
@@ -74,7 +89,7 @@ FK_FN V load(const void* array, int64_t i) {
         return __builtin_ia32_vcvtph2ps256(load_unaligned<Halves>(from));
       }
 #endif
-      return decode<D, V>(convert<typename L::I>(load_unaligned<typename L::U16>(from)));
+      return decode<D, V>(widen(load_unaligned<typename L::U16>(from)));
     } else {
       return decode<D, V>(convert<typename L::I>(load_unaligned<typename L::U8>(from)));
     }

@@ -68,12 +68,14 @@ struct Ties {
   template <class V>
   struct Model {
     V weight;
+    V vote;  // the weight in the election: 1 when it is unweighted
+    V mass;  // the weight in the divisor: 0 when nothing is divided
     KeptAbove<V> above;
   };
   template <class T>
   struct Shared {
     T lambda;
-    bool normalize, unweighted, take_largest, zero_elects_none;
+    bool take_largest, zero_elects_none;
   };
   template <class V>
   struct State {
@@ -86,42 +88,44 @@ struct Ties {
   static FK_FN void step(State<V>& state, const V& delta, const Model<V>& model, const Shared<Element<V>>& shared) {
     const V zero = splat<V>(0);
     const V kept = select(magnitude_bits(delta) > model.above, delta, zero);
-    const V weighted = kept * model.weight;
-    const V voter = shared.unweighted ? kept : weighted;
+    const V vote = kept * model.vote;
     if constexpr (Round == 0) {
-      state.elected = First ? voter : V(state.elected + voter);
+      state.elected = First ? vote : V(state.elected + vote);
     } else {
       if constexpr (First) state.total = state.mass = zero;
-      const Mask<V> positive = shared.zero_elects_none ? Mask<V>(state.elected > zero) : Mask<V>(state.elected >= zero);
-      const Mask<V> agrees = (positive & (voter > zero)) | ((state.elected < zero) & (voter < zero));
-      const V agreeing = select(agrees, weighted, zero);
+      // A negative election turns the votes round, so that one comparison tells who agrees; finish() sees to NaN and 0.
+      const V turned = negate_where(state.elected < zero, vote);
+      const Mask<V> agrees = turned > zero;
+      const V agreeing = select(agrees, V(kept * model.weight), zero);
       if (shared.take_largest) {
         state.total = select(magnitude_bits(agreeing) > magnitude_bits(state.total), agreeing, state.total);
       } else {
         state.total = state.total + agreeing;
-        state.mass = state.mass + select(agrees, model.weight, zero);
+        state.mass = state.mass + select(agrees, model.mass, zero);
       }
     }
   }
 
   template <class V>
   static FK_FN V finish(const State<V>& state, const Shared<Element<V>>& shared) {
-    V merged = state.total;
-    if (shared.normalize) merged = merged / select(state.mass == splat<V>(0), splat<V>(1), state.mass);
-    return merged * shared.lambda;
+    const V zero = splat<V>(0);
+    const V merged = state.total / select(state.mass == zero, splat<V>(1), state.mass);
+    Mask<V> elects = state.elected == state.elected;
+    if (shared.zero_elects_none) elects = elects & (state.elected != zero);
+    return select(elects, merged, zero) * shared.lambda;
   }
 
   template <class T>
   static void resolve(const Values& values, int k, Model<T>& model) {
     model.weight = static_cast<T>(values.per_model("weight", k));
+    model.vote = values.flag("elect") ? T(1) : model.weight;
+    model.mass = values.flag("normalize") && !values.flag("merge_func") ? model.weight : T(0);
     model.above = -1;
   }
   template <class T>
   static void resolve(const Values& values, Shared<T>& shared) {
     shared.lambda = static_cast<T>(values.shared("lambda"));
-    shared.unweighted = values.flag("elect");
     shared.take_largest = values.flag("merge_func");
-    shared.normalize = values.flag("normalize") && !shared.take_largest;
     shared.zero_elects_none = values.flag("zero_sign");
   }
 };
