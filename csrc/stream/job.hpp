@@ -40,7 +40,7 @@ struct MergeCall {
   int threads = 0;            // 0: every core this process may run on
   int64_t memory_limit = 0;   // bytes; 0: none
   std::string isa;            // empty: the best there is
-  int64_t tile_elements = 0;  // 0: what fits a core's second-level cache
+  int64_t tile_elements = 0;  // 0: a compromise of fewer reads and warmer caches
   bool allow_nonfinite = false;
 };
 
