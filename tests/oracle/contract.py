@@ -73,11 +73,11 @@ def weighted_sum(
         return total, magnitude
 
 
-def share_of(weights: Sequence[float], numerator: float, normalize: bool) -> float:
-    """numerator / Σw if normalize else numerator, in double; a sum within 1e-8 of zero divides by 1."""
-    total = 1.0
-    if normalize:
-        total = 0.0
-        for weight in weights:  # not sum(): since Python 3.12 it compensates its rounding errors
-            total += weight
-    return numerator / (total if abs(total) >= 1e-8 else 1.0)
+def mass_of(weights: Sequence[float], normalize: bool) -> float:
+    """What a sum of models is divided by, in double: Σw if normalize and that is not within 1e-8 of zero, else 1."""
+    if not normalize:
+        return 1.0
+    total = 0.0
+    for weight in weights:  # not sum(): since Python 3.12 it compensates its rounding errors
+        total += weight
+    return total if abs(total) >= 1e-8 else 1.0

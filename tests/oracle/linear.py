@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from oracle.contract import Example, Merged, Tolerance, Working, share_of, ulp, weighted_sum
+from oracle.contract import Example, Merged, Tolerance, Working, mass_of, ulp, weighted_sum
 
 EXAMPLE = Example(
     models=[[1, 2, -4, 0], [5, 2, 0, 8]],
@@ -23,16 +23,16 @@ EXAMPLE = Example(
 
 
 def merge(base: np.ndarray | None, models: list[np.ndarray], parameters: dict, working: Working) -> Merged:
-    """(Σ w·x)·s with s = 1/Σw rounded to the compute type, or 1."""
+    """(Σ w·x) / m with m = Σw rounded to the compute type, or 1."""
     compute = models[0].dtype.type
-    scale = working(compute(share_of(parameters["weight"], 1.0, parameters["normalize"])))
+    mass = working(compute(mass_of(parameters["weight"], parameters["normalize"])))
     total, magnitude = weighted_sum(models, parameters["weight"], working)
     with np.errstate(all="ignore"):
-        return Merged(total * scale, magnitude * abs(scale), magnitude)
+        return Merged(total / mass, magnitude / abs(mass), magnitude)
 
 
 def tolerance(models: int) -> Tolerance:
-    """One rounding for the product, K - 1 for the sums, one for the scale."""
+    """One rounding for the product, K - 1 for the sums, one for the division."""
     return ulp(models + 1)
 
 

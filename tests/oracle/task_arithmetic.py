@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from oracle.contract import Example, Merged, Tolerance, Working, share_of, ulp, weighted_sum
+from oracle.contract import Example, Merged, Tolerance, Working, mass_of, ulp, weighted_sum
 
 EXAMPLE = Example(
     models=[[2, 1, -2, 4], [1, 3, -4, -1]],
@@ -26,7 +26,7 @@ EXAMPLE = Example(
 def merge(base: np.ndarray | None, models: list[np.ndarray], parameters: dict, working: Working) -> Merged:
     """base + (Σ w·(x - base))·s with s = lambda (divided by Σw if normalize) rounded to the compute type."""
     compute = models[0].dtype.type
-    scale = working(compute(share_of(parameters["weight"], parameters["lambda"], parameters["normalize"])))
+    scale = working(compute(parameters["lambda"] / mass_of(parameters["weight"], parameters["normalize"])))
     with np.errstate(all="ignore"):
         start = base.astype(working)
         deltas = [model.astype(working) - start for model in models]

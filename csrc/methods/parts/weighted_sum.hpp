@@ -21,10 +21,14 @@ struct WeightedSum {
     V sum;
   };
 
-  template <int Round, bool First, class V>
-  static FK_FN void step(State<V>& state, const V& x, const Model<V>& model, const Shared<Element<V>>&) {
+  template <bool First, class V>
+  static FK_FN void add(State<V>& state, const V& x, const Model<V>& model) {
     const V weighted = x * model.weight;
     state.sum = First ? weighted : V(state.sum + weighted);
+  }
+  template <int Round, bool First, class V>
+  static FK_FN void step(State<V>& state, const V& x, const Model<V>& model, const Shared<Element<V>>&) {
+    add<First>(state, x, model);
   }
   template <class V>
   static FK_FN V finish(const State<V>& state, const Shared<Element<V>>& shared) {
