@@ -83,7 +83,7 @@ def merge(arguments: Arguments, *, json: bool, print_recipe: bool, progress: boo
     \b
     fusion-kernels merge recipe.yml OUT
     fusion-kernels merge A B --method linear -p weight=0.7,0.3 -o OUT
-    fusion-kernels merge math=A code=B --base X --method task_arithmetic \\\\
+    fusion-kernels merge math=A code=B --base X --method task_arithmetic \\
                          -p weight.math=0.6 -p weight.code=0.4 -o OUT
     fusion-kernels merge A B C --base X --method ties --preset paper -p scope=tensor -o OUT
     """
