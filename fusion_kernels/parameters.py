@@ -123,7 +123,7 @@ def check_value(method: MethodInfo, parameter: Parameter, value: object, *, mode
     if parameter.type == "integer":
         if not number.is_integer():
             raise ValueError(wrong)
-        return int(math.trunc(value))
+        return int(value)
     return number
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import mmap
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fusion_kernels._native import native
@@ -26,6 +28,8 @@ __all__ = ["execute", "memory_bytes", "workspace_bytes"]
 T = TypeVar("T")
 
 _SECONDS = 0.1  # between looks at Ctrl-C, and between reports of progress
+
+_PAGES = 1 << 20  # bytes from which a tensor has pages of its own
 
 
 class _StoppedError(Exception):
@@ -141,8 +145,6 @@ class _Run:
         self.state["tensors_done"] += len(jobs)
 
     def _read(self, batch: Batch) -> list[list[torch.Tensor]]:
-        import torch
-
         groups: list[list[torch.Tensor]] = []
         jobs: list[Job] = []
         buffers: dict[int, int] = {}  # those that are read, numbered anew: a model in memory has thousands
@@ -153,10 +155,9 @@ class _Run:
             source = (buffers.setdefault(number, len(buffers)), offset, code)
             jobs.append((*job[:7], [source]))
         for job, shape in chosen:
-            dtype = getattr(torch, str(DTYPES[computed_in(job)].torch_name))
             try:
-                groups.append([torch.empty(shape, dtype=dtype) for _ in range(len(job[7]) + (job[6] is not None))])
-            except RuntimeError as error:  # torch's way to say so
+                groups.append([_empty(shape, computed_in(job)) for _ in range(len(job[7]) + (job[6] is not None))])
+            except OSError as error:  # mmap's way to say so
                 raise MemoryError(f"tensor {job[1]!r}: its inputs do not fit into memory") from error
             memory += groups[-1]
         jobs = [(*job[:5], (len(buffers) + place, 0, job[5][2]), *job[6:]) for place, job in enumerate(jobs)]
@@ -213,6 +214,17 @@ class _Run:
         observe(found)
         self.last = found
         return found
+
+
+def _empty(shape: tuple[int, ...], code: str) -> torch.Tensor:
+    """A tensor to be filled. Its memory goes back to the system with it, where malloc would keep some for later."""
+    import torch
+
+    dtype = getattr(torch, str(DTYPES[code].torch_name))
+    nbytes = prod(shape) * DTYPES[code].itemsize_bits // 8
+    if nbytes < _PAGES:
+        return torch.empty(shape, dtype=dtype)
+    return torch.frombuffer(mmap.mmap(-1, nbytes), dtype=dtype).reshape(shape)
 
 
 def _memory(tensor: torch.Tensor) -> tuple[int, int]:
