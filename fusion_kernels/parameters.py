@@ -123,7 +123,7 @@ def check_value(method: MethodInfo, parameter: Parameter, value: object, *, mode
     if parameter.type == "integer":
         if not number.is_integer():
             raise ValueError(wrong)
-        return int(value)
+        return int(value) if isinstance(value, numbers.Integral) else int(number)
     return number
 
 
