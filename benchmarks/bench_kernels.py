@@ -2,7 +2,7 @@
 
 Each method gives one JSON file in benchmarks/results/; a table is printed, a picture drawn in build/bench/.
 
-    python benchmarks/bench_kernels.py                                     # everything; an hour on two cores
+    python benchmarks/bench_kernels.py                                     # everything; two hours on two cores
     python benchmarks/bench_kernels.py --methods ties --dtypes BF16        # some of it
     python benchmarks/bench_kernels.py --quick --results /tmp/results      # does it run? its figures mean nothing
     python -m pytest benchmarks/bench_kernels.py --benchmark-json out.json # as pytest-benchmark runs it

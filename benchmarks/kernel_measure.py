@@ -42,7 +42,7 @@ class Settings:
     elements: int = 0  # of each tensor; 0 is as many as fill the last-level cache
     rounds: int = 7
     torch_rounds: int = 7
-    torch_budget: float = 120.0  # seconds at one point after which torch stops, two rounds done
+    torch_budget: float = 200.0  # seconds at one point after which torch stops, two rounds done
     quick: bool = False
     results: Path = ROOT / "benchmarks" / "results"
 
