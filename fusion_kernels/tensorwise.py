@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -224,7 +225,10 @@ def _empty(shape: tuple[int, ...], code: str) -> torch.Tensor:
     nbytes = prod(shape) * DTYPES[code].itemsize_bits // 8
     if nbytes < _PAGES:
         return torch.empty(shape, dtype=dtype)
-    return torch.frombuffer(mmap.mmap(-1, nbytes), dtype=dtype).reshape(shape)
+    memory = mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(OSError):  # a system without huge pages takes small ones
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(memory, dtype=dtype).reshape(shape)
 
 
 def _memory(tensor: torch.Tensor) -> tuple[int, int]:
