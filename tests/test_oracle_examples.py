@@ -30,16 +30,17 @@ def test_an_oracle_states_its_example_its_tolerance_and_its_variants(method: str
         assert set(variant) == names, f"{method}: a variant resolves every parameter, and no other"
 
 
-def example_tensors(example: Example, dtype: str) -> Tensors:
+def example_merge(example: Example, dtype: str) -> Merge:
     codes = [encode(np.array(model, dtype=np.float64), dtype) for model in example.models]
     base = encode(np.array(example.base or [0] * 4, dtype=np.float64), dtype)
-    return Tensors("example", (4,), dtype, dtype, base, [dtype] * len(codes), codes)
+    tensors = Tensors("example", (4,), dtype, dtype, base, [dtype] * len(codes), codes)
+    return Merge(tensors, dict(example.parameters), "example", with_base=example.base is not None)
 
 
 @pytest.mark.parametrize("method", ORACLES)
 def test_the_oracle_gives_the_numbers_worked_by_hand(method: str) -> None:
     example = ORACLES[method].EXAMPLE
-    merge = Merge(example_tensors(example, "F64"), dict(example.parameters))
+    merge = example_merge(example, "F64")
     for choose in (wider, lambda compute: compute):
         np.testing.assert_allclose(run_oracle(method, merge, choose).value.astype(float), example.expected, rtol=1e-15)
 
@@ -48,7 +49,7 @@ def test_the_oracle_gives_the_numbers_worked_by_hand(method: str) -> None:
 @pytest.mark.parametrize("method", registered())
 def test_the_engine_gives_the_numbers_worked_by_hand(method: str, dtype: str) -> None:
     example = ORACLES[method].EXAMPLE
-    merge = Merge(example_tensors(example, dtype), dict(example.parameters))
+    merge = example_merge(example, dtype)
     [codes], _ = run_engine(method, [merge])
     np.testing.assert_array_equal(codes, documented_bits(method, merge))
     step = 2.0 ** -FORMATS[dtype].mantissa
