@@ -85,6 +85,6 @@ def merge(inputs: Inputs, working: Working) -> Merged:
 
 
 def variants(models: int) -> list[dict]:
-    """Parameter sets worth testing: the default, no step at all, one step, many exact ones, a tolerance that excludes."""
+    """Parameter sets worth testing: the default, no step at all, one step, many exact ones, a wide tolerance."""
     pairs = [(10, 1e-5), (0, 1e-5), (1, 1e-9), (50, 0.0), (10, 0.5)]
     return [{"max_iter": max_iter, "tol": tol} for max_iter, tol in pairs]
