@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 from cases import Tensors
@@ -11,7 +9,6 @@ from engine_calls import Merge, documented_bits, method_table, registered, run_e
 from oracle import ORACLES
 from oracle.contract import Example
 from oracle.formats import FORMATS, decode, encode
-from oracle.statistics import dot, kept, kept_count
 
 
 def test_every_registered_method_has_an_oracle_and_every_oracle_a_method() -> None:
@@ -54,26 +51,3 @@ def test_the_engine_gives_the_numbers_worked_by_hand(method: str, dtype: str) ->
     np.testing.assert_array_equal(codes, documented_bits(method, merge))
     step = 2.0 ** -FORMATS[dtype].mantissa
     np.testing.assert_allclose(decode(codes, dtype), example.expected, rtol=step)
-
-
-def test_kept_count_is_floor_in_double_but_at_least_one() -> None:
-    counted = [kept_count(density, 10) for density in (0.0, 1e-9, 0.19, 0.2, 0.999, 1.0)]
-    assert counted == [0, 1, 1, 2, 9, 10]
-    assert kept_count(0.29, 100) == 28, "0.29 * 100 is 28.999999999999996 in double"
-    assert kept_count(0.5, 0) == 0
-
-
-def test_of_equal_magnitudes_the_first_are_kept_and_nan_comes_before_infinity() -> None:
-    values = np.array([1, -2, 2, -1, 2, 0], dtype=np.float32)
-    assert kept(values, 0.34).tolist() == [False, True, True, False, False, False]
-    special = np.array([np.inf, 3, np.nan, -np.inf], dtype=np.float32)
-    assert kept(special, 0.25).tolist() == [False, False, True, False]
-    assert kept(special, 0.5).tolist() == [True, False, True, False]
-
-
-@pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 4095, 4096, 4097, 5 * 4096 + 1])
-def test_the_dot_product_in_fixed_order_is_close_to_the_exact_sum(size: int) -> None:
-    rng = np.random.default_rng(size)
-    left, right = rng.standard_normal((2, size)).astype(np.float32)
-    products = left.astype(np.float64) * right.astype(np.float64)
-    assert dot(left, right) == pytest.approx(math.fsum(products), abs=1e-16 * (1 + np.abs(products).sum()))
