@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from math import prod
-from types import ModuleType
 
 import numpy as np
 from cases import Tensors
@@ -33,7 +32,8 @@ def registered() -> list[str]:
 def model_count(method: str, models: int) -> int:
     """The nearest number of models the method takes."""
     limits = method_table()[method]
-    return min(max(models, limits["min_models"]), limits["max_models"] or models)
+    models = max(models, limits["min_models"])
+    return min(models, limits["max_models"] or models)
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,17 @@ class Merge:
     with_base: bool = True
 
 
-def merges_of(method: str, tensors: Tensors) -> list[Merge]:
-    """The tensor under every parameter set the method's oracle finds worth testing, with a base and without."""
+def merges_of(method: str, tensors: Tensors, refused: bool = False) -> list[Merge]:
+    """The tensor under every parameter set the method's oracle finds worth testing, with a base and without.
+
+    Those without an answer are left out; `refused` asks for them alone.
+    """
     takes = method_table()[method]["base"]
     bases = {"required": [True], "optional": [True, False]}.get(takes, [False])
     sets = [(parameters, base) for parameters in ORACLES[method].variants(len(tensors.models)) for base in bases]
-    return [Merge(tensors, parameters, f"{tensors.name}/{i}", base) for i, (parameters, base) in enumerate(sets)]
+    merges = [Merge(tensors, parameters, f"{tensors.name}/{i}", base) for i, (parameters, base) in enumerate(sets)]
+    refuses = getattr(ORACLES[method], "refuses", lambda inputs: False)
+    return [merge for merge in merges if refuses(inputs_of(merge, SEED)) == refused]
 
 
 def run_engine(method: str, merges: Sequence[Merge], **options: object) -> tuple[list[np.ndarray], dict]:
@@ -89,9 +94,8 @@ def rows_and_columns(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[0], prod(shape[1:])
 
 
-def run_oracle(method: str, merge: Merge, choose: Callable[[Working], Working], seed: int = SEED) -> Merged:
-    """The oracle's result, flat; `choose` gets the compute type and gives the type the arithmetic goes on in."""
-    oracle: ModuleType = ORACLES[method]
+def inputs_of(merge: Merge, seed: int) -> Inputs:
+    """What an oracle gets: matrices of the compute type."""
     tensors = merge.tensors
     compute = FORMATS[tensors.output].compute
 
@@ -101,7 +105,13 @@ def run_oracle(method: str, merge: Merge, choose: Callable[[Working], Working], 
 
     base = matrix(tensors.base, tensors.base_dtype) if merge.with_base else None
     models = [matrix(codes, dtype) for codes, dtype in zip(tensors.models, tensors.model_dtypes, strict=True)]
-    merged = oracle.merge(Inputs(base, models, merge.parameters, merge.name, seed), choose(compute))
+    return Inputs(base, models, merge.parameters, merge.name, seed)
+
+
+def run_oracle(method: str, merge: Merge, choose: Callable[[Working], Working], seed: int = SEED) -> Merged:
+    """The oracle's result, flat; `choose` gets the compute type and gives the type the arithmetic goes on in."""
+    inputs = inputs_of(merge, seed)
+    merged = ORACLES[method].merge(inputs, choose(inputs.compute))
     return replace(merged, value=merged.value.ravel(), terms=merged.terms.ravel(), partial=merged.partial.ravel())
 
 

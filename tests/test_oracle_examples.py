@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cases import Tensors
-from engine_calls import Merge, documented_bits, method_table, registered, run_engine, run_oracle, wider
+from cases import Case, Tensors
+from engine_calls import Merge, documented_bits, merges_of, method_table, registered, run_engine, run_oracle, wider
 from oracle import ORACLES
 from oracle.contract import Example
 from oracle.formats import FORMATS, decode, encode
@@ -51,3 +51,23 @@ def test_the_engine_gives_the_numbers_worked_by_hand(method: str, dtype: str) ->
     np.testing.assert_array_equal(codes, documented_bits(method, merge))
     step = 2.0 ** -FORMATS[dtype].mantissa
     np.testing.assert_allclose(decode(codes, dtype), example.expected, rtol=step)
+
+
+@pytest.mark.parametrize("dtype", ["BF16", "F64"])
+def test_directions_that_cancel_are_refused_by_name(dtype: str) -> None:
+    """Three models of which two point one way, with half the weight of the one that points the other."""
+    for direction in ([1.0, -2.0, 0.5, 0.0], [0.0, 0.0, 0.0, 4.0]):
+        models = [direction, [-2 * x for x in direction], direction]
+        parameters = {"weight": [0.25, 0.5, 0.25], "normalize_weights": True, "eps": 1e-8}
+        merge = example_merge(Example(models, None, parameters, direction), dtype)
+        with pytest.raises(ValueError, match="'example'.*weighted sum of the models' directions is zero"):
+            run_engine("multislerp", [merge])
+
+
+@pytest.mark.parametrize("dtype", ["F32", "F64"])
+def test_directions_too_short_to_tell_are_refused(dtype: str) -> None:
+    merges = merges_of("multislerp", Case((61,), "subnormals").tensors(dtype), refused=True)
+    assert merges
+    for merge in merges:
+        with pytest.raises(ValueError, match="directions is zero"):
+            run_engine("multislerp", [merge])

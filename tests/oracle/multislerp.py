@@ -54,6 +54,15 @@ def coefficients(gram: Gram, weights: list[float], normalize: bool, eps: float) 
     return [scale * direction for direction in directions]
 
 
+def refuses(inputs: Inputs) -> bool:
+    """Whether there is no answer."""
+    try:
+        merge(inputs, inputs.compute)
+    except ValueError:
+        return True
+    return False
+
+
 def merge(inputs: Inputs, working: Working) -> Merged:
     """Σ c·x, from the base if there is one."""
     weights, normalize, eps = (inputs.parameters[name] for name in ("weight", "normalize_weights", "eps"))

@@ -47,7 +47,8 @@ def mean_of_middle(inputs: Inputs, dropped: int, working: Working) -> Merged:
             total = np.where(stays, total + value, total)
             magnitude = np.where(stays, magnitude + np.abs(value), magnitude)
         count = working(len(values) - 2 * dropped)
-        total = np.where(np.isnan(values).any(axis=0), working(np.nan), total)
+        unordered = np.isnan(values).any(axis=0)
+        total, magnitude = (np.where(unordered, working(np.nan), summed) for summed in (total, magnitude))
         return Merged(total / count, magnitude / count, magnitude)
 
 
