@@ -60,7 +60,7 @@ def test_directions_that_cancel_are_refused_by_name(dtype: str) -> None:
         models = [direction, [-2 * x for x in direction], direction]
         parameters = {"weight": [0.25, 0.5, 0.25], "normalize_weights": True, "eps": 1e-8}
         merge = example_merge(Example(models, None, parameters, direction), dtype)
-        with pytest.raises(ValueError, match="'example'.*weighted sum of the models' directions is zero"):
+        with pytest.raises(ValueError, match=r"'example'.*weighted sum of the models' directions is zero"):
             run_engine("multislerp", [merge])
 
 
