@@ -37,14 +37,19 @@ def combine(
 
 def grams_of(values: list[np.ndarray], vectors: str) -> np.ndarray:
     """Shape (vectors, models, models)."""
-    dots = column_dots if vectors == "column" else row_dots
     if vectors == "tensor":
         values = [value.reshape(1, -1) for value in values]
-    count = values[0].shape[1] if vectors == "column" else values[0].shape[0]
-    grams = np.empty((count, len(values), len(values)))
-    for a, left in enumerate(values):
-        for b, right in enumerate(values[a:], a):
-            grams[:, a, b] = grams[:, b, a] = dots(left, right)
+    stacked = np.stack(values)
+    models, rows, columns = stacked.shape
+    first, second = np.triu_indices(models)
+    if vectors == "column":
+        products = [column_dots(stacked[a], stacked[b]) for a, b in zip(first, second, strict=True)]
+    else:  # all pairs in one call
+        left, right = (stacked[side].reshape(-1, columns) for side in (first, second))
+        products = row_dots(left, right).reshape(-1, rows)
+    grams = np.empty((columns if vectors == "column" else rows, models, models))
+    for a, b, product in zip(first, second, products, strict=True):
+        grams[:, a, b] = grams[:, b, a] = product
     return grams
 
 
@@ -58,17 +63,15 @@ def finite(gram: Gram) -> bool:
     return all(math.isfinite(product) for row in gram for product in row)
 
 
-def length(gram: Gram, coefficients: list[float]) -> float:
-    """|Σ c·x|, the root of Σ c_a (Σ c_b <x_a, x_b>), which cancellation must not take below zero."""
-    square = 0.0
-    for row, factor in zip(gram, coefficients, strict=True):
-        square += factor * inner(row, coefficients)
-    return math.sqrt(max(square, 0.0))
-
-
-def inner(row: list[float], coefficients: list[float]) -> float:
-    """<x_a, Σ c·x> from a row of the Gram matrix."""
+def inner(gram: Gram, left: list[float], right: list[float]) -> float:
+    """<Σ a·x, Σ b·x> = Σ Σ a_j G_jk b_k, row after row."""
     total = 0.0
-    for product, factor in zip(row, coefficients, strict=True):
-        total += product * factor
+    for row, a in zip(gram, left, strict=True):
+        for product, b in zip(row, right, strict=True):
+            total += a * product * b
     return total
+
+
+def length(gram: Gram, coefficients: list[float]) -> float:
+    """|Σ c·x|, of a square that cancellation must not take below zero."""
+    return math.sqrt(max(inner(gram, coefficients, coefficients), 0.0))

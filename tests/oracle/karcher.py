@@ -30,50 +30,52 @@ OPPOSITE = 1e-12  # 1 - cos² below which a model opposite to the mean pulls it 
 
 def coefficients(gram: Gram, max_iter: int, tol: float) -> list[float]:
     """In double. A model no longer than tol has no direction; where none has, the result is zeros."""
-    if len(gram) == 1:
+    count = len(gram)
+    if count == 1:
         return [1.0]
     if not finite(gram):
-        return [math.nan] * len(gram)
-    norms = [math.sqrt(gram[k][k]) for k in range(len(gram))]
-    long = [k for k, norm in enumerate(norms) if norm > tol]
-    found = [0.0] * len(gram)
-    if long:
-        cosines = [[1.0 if a == b else gram[a][b] / (norms[a] * norms[b]) for b in long] for a in long]
-        scale = total_of(norms) / len(norms)
-        for k, share in zip(long, mean_direction(cosines, max_iter, tol), strict=True):
-            found[k] = scale * share / norms[k]
-    return found
-
-
-def mean_direction(cosines: Gram, max_iter: int, tol: float) -> list[float]:
-    """The Karcher mean of unit vectors, as a combination of them."""
-    count = len(cosines)
-    mean = [1.0 / count] * count
-    norm = length(cosines, mean)
-    mean = [m / norm for m in mean] if norm > tol else [1.0] + [0.0] * (count - 1)
+        return [math.nan] * count
+    norms = [math.sqrt(gram[k][k]) for k in range(count)]
+    directions = {k: 1 / norm for k, norm in enumerate(norms) if norm > tol}
+    if not directions:
+        return [0.0] * count
+    mean = start(gram, directions, tol)
     for _ in range(max_iter):
-        tangent = pull(cosines, mean, tol)
-        step = length(cosines, tangent)
-        if step <= tol:
+        tangent = pull(gram, directions, mean, tol)
+        step = length(gram, tangent)
+        if step < tol or step == 0.0:
             break
         mean = [math.cos(step) * m + math.sin(step) / step * t for m, t in zip(mean, tangent, strict=True)]
-        norm = length(cosines, mean)
+        norm = length(gram, mean)
         if norm > tol:
-            mean = [m / norm for m in mean]
-    return mean
+            mean = [1 / norm * m for m in mean]
+    scale = total_of([norm / count for norm in norms])
+    return [scale * m for m in mean]
 
 
-def pull(cosines: Gram, mean: list[float], tol: float) -> list[float]:
-    """The mean of the models' logarithms at `mean`: how far, and which way, to go next."""
+def start(gram: Gram, directions: dict[int, float], tol: float) -> list[float]:
+    """The directions' normalised mean, or the first of them where they cancel."""
+    mean = [1 / len(directions) * directions.get(k, 0.0) for k in range(len(gram))]
+    norm = length(gram, mean)
+    if norm < tol or norm == 0.0:
+        first = min(directions)
+        return [directions[first] if k == first else 0.0 for k in range(len(gram))]
+    return [1 / norm * m for m in mean]
+
+
+def pull(gram: Gram, directions: dict[int, float], mean: list[float], tol: float) -> list[float]:
+    """The mean of the directions' logarithms at `mean`: how far, and which way, to go next."""
     tangent = [0.0] * len(mean)
-    for k, row in enumerate(cosines):
-        cosine = min(max(inner(row, mean), -1.0), 1.0)
+    for k, inverse in directions.items():
+        direction = [inverse if j == k else 0.0 for j in range(len(mean))]
+        cosine = min(max(inner(gram, mean, direction), -1.0), 1.0)
         angle = math.acos(cosine)
-        if angle <= tol or (cosine < 0.0 and 1.0 - cosine * cosine < OPPOSITE):
+        opposite = cosine < 0.0 and 1.0 - cosine * cosine < OPPOSITE
+        if angle < tol or angle == 0.0 or opposite:
             continue
-        factor = angle / math.sin(angle) / len(mean)
-        tangent = [t - factor * cosine * m for t, m in zip(tangent, mean, strict=True)]
-        tangent[k] += factor
+        factor = 1 / len(directions) * angle / math.sin(angle)
+        tangent[k] += factor * inverse
+        tangent = [t + -factor * cosine * m for t, m in zip(tangent, mean, strict=True)]
     return tangent
 
 

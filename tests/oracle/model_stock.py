@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 
 from oracle.contract import Example, Inputs, Merged, Working, total_of
-from oracle.gram import Gram, combine, finite, tolerance
+from oracle.gram import Gram, combine, tolerance
 
 __all__ = ["EXAMPLE", "merge", "tolerance", "variants"]
 
@@ -34,8 +34,6 @@ def coefficients(gram: Gram, average: str) -> list[float]:
     Where the denominator vanishes, the models cancel and t is 0: the base.
     """
     count = len(gram)
-    if not finite(gram):
-        return [math.nan] * count
     cosines = []
     for a in range(count):
         for b in range(a + 1, count):

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 
 from oracle.contract import Example, Inputs, Merged, Working, total_of
-from oracle.gram import Gram, combine, finite, length, tolerance
+from oracle.gram import Gram, combine, finite, grams_of, length, tolerance
 
 __all__ = ["EXAMPLE", "merge", "tolerance", "variants"]
 
@@ -30,34 +30,35 @@ EXAMPLE = Example(
 
 
 def coefficients(gram: Gram, weights: list[float], normalize: bool, eps: float) -> list[float]:
-    """c_k = (Σ w·n) cos(eps) (w_k / (n_k + eps)) / |Σ w·u|, in double.
+    """c_k = (w_k / (n_k + eps)) / |Σ w·u| cos(eps) (Σ w·n), in double.
 
-    One model is itself. A tensor of zeros has no direction: where every model is one, so is the result. Directions
-    that cancel leave two models to their weighted sum, and more than two to no answer.
+    One model is itself. Directions that cancel leave two models to their weighted sum, and more than two to no answer;
+    but where every model is zeros, so is the result.
     """
-    if len(gram) == 1:
+    count = len(gram)
+    if count == 1:
         return [1.0]
     if not finite(gram):
-        return [math.nan] * len(gram)
+        return [math.nan] * count
     total = total_of(weights) if normalize else 1.0
     shares = [w / total for w in weights]
-    norms = [math.sqrt(gram[k][k]) for k in range(len(gram))]
-    if not any(norms):
-        return [0.0] * len(gram)
-    directions = [w / (n + eps) if n + eps > 0.0 else 0.0 for w, n in zip(shares, norms, strict=True)]
-    together = length(gram, directions)
-    if together <= eps:
-        if len(gram) == 2:
+    norms = [math.sqrt(gram[k][k]) for k in range(count)]
+    mean = [w * (1 / (n + eps) if n + eps > 0.0 else 0.0) for w, n in zip(shares, norms, strict=True)]
+    together = length(gram, mean)
+    if together < eps or together == 0.0:
+        if count == 2:
             return shares
+        if not any(norms):
+            return [0.0] * count
         raise ValueError("the weighted sum of the models' directions is zero")
-    scale = total_of([w * n for w, n in zip(shares, norms, strict=True)]) * math.cos(eps) / together
-    return [scale * direction for direction in directions]
+    scale = total_of([w * n for w, n in zip(shares, norms, strict=True)])
+    return [m * (1 / together) * math.cos(eps) * scale for m in mean]
 
 
 def refuses(inputs: Inputs) -> bool:
     """Whether there is no answer."""
     try:
-        merge(inputs, inputs.compute)
+        coefficients(grams_of(inputs.deltas(), "tensor")[0].tolist(), *options(inputs))
     except ValueError:
         return True
     return False
@@ -65,8 +66,11 @@ def refuses(inputs: Inputs) -> bool:
 
 def merge(inputs: Inputs, working: Working) -> Merged:
     """Σ c·x, from the base if there is one."""
-    weights, normalize, eps = (inputs.parameters[name] for name in ("weight", "normalize_weights", "eps"))
-    return combine(inputs, working, lambda gram: coefficients(gram, weights, normalize, eps))
+    return combine(inputs, working, lambda gram: coefficients(gram, *options(inputs)))
+
+
+def options(inputs: Inputs) -> tuple[list[float], bool, float]:
+    return tuple(inputs.parameters[name] for name in ("weight", "normalize_weights", "eps"))
 
 
 def variants(models: int) -> list[dict]:
