@@ -45,8 +45,8 @@ def grams_of(values: list[np.ndarray], vectors: str) -> np.ndarray:
     if vectors == "column":
         products = [column_dots(stacked[a], stacked[b]) for a, b in zip(first, second, strict=True)]
     else:  # all pairs in one call
-        left, right = (stacked[side].reshape(-1, columns) for side in (first, second))
-        products = row_dots(left, right).reshape(-1, rows)
+        left, right = (stacked[side].reshape(len(side) * rows, columns) for side in (first, second))
+        products = row_dots(left, right).reshape(len(first), rows)
     grams = np.empty((columns if vectors == "column" else rows, models, models))
     for a, b, product in zip(first, second, products, strict=True):
         grams[:, a, b] = grams[:, b, a] = product
