@@ -10,10 +10,10 @@ NATIVE_SOURCES := $(wildcard CMakeLists.txt cmake/* csrc/*/* csrc/*/*/*)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help environment build test pytest lint format demo bench docs check-cuda clean
+.PHONY: help environment build test pytest lint format demo bench bench-kernels docs check-cuda clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # torch first and exactly: whatever else is installed must accept it.
 $(STAMPS)/environment: constraints.txt
@@ -54,7 +54,10 @@ format: environment  ## format Python and C++ in place
 demo: build  ## fine-tune a real model on four real tasks, merge, evaluate, print the table
 	@$(BIN)/python -m examples.demo
 
-bench: build  ## measure merges against mergekit (if installed) and the disk's floor; BENCH="--help" has options
+bench-kernels: build  ## measure kernels against a copy and torch: table, JSON, picture; KERNELS="--help" has options
+	@$(BIN)/python benchmarks/bench_kernels.py $(KERNELS)
+
+bench: bench-kernels  ## and whole merges against mergekit (if installed) and the disk's floor; BENCH="--help"
 	@$(BIN)/python benchmarks/bench_merge.py $(BENCH)
 	@$(BIN)/python benchmarks/bench_limits.py
 	@$(BIN)/python benchmarks/report.py

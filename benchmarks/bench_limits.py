@@ -25,7 +25,7 @@ def memory(arguments: argparse.Namespace) -> dict[str, object]:
     found = make(arguments.folder / "one-tensor", {"weight": (rows, 4096)}, models=3, config=CONFIG, shards=1)
     warm(found.files((found.base, *found.models)))
     peaks = {}
-    for method in METHODS.values():
+    for method in (METHODS[name] for name in arguments.methods):
         recipe_file = arguments.folder / "recipe.yml"
         recipe_file.write_text(recipe(method, found))
         output = arguments.folder / "output"
@@ -41,7 +41,7 @@ def many_tensors(arguments: argparse.Namespace) -> dict[str, object]:
     shapes = {f"layers.{i}.weight": (4, 4) for i in range(arguments.tensors)}
     found = make(arguments.folder / "many-tensors", shapes, models=3, config=CONFIG, shards=2)
     runs = {}
-    for method in METHODS.values():
+    for method in (METHODS[name] for name in arguments.methods):
         recipe_file = arguments.folder / "recipe.yml"
         recipe_file.write_text(recipe(method, found))
         output = arguments.folder / "output"
@@ -62,7 +62,7 @@ def plan_70b(arguments: argparse.Namespace) -> dict[str, object]:
     root = arguments.folder / "sparse-70b"
     found = make_sparse(root, LLAMA_70B.shapes(), models=3, config=LLAMA_70B.config(), shards=30)
     runs = {}
-    for method in METHODS.values():
+    for method in (METHODS[name] for name in arguments.methods):
         recipe_file = arguments.folder / "recipe.yml"
         recipe_file.write_text(recipe(method, found))
         merge = ours("--json")(recipe_file, arguments.folder / "output")
@@ -87,6 +87,7 @@ BENCHMARKS: dict[str, Callable[[argparse.Namespace], dict[str, object]]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("benchmarks", nargs="*", default=list(BENCHMARKS), help=f"of {', '.join(BENCHMARKS)}")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--elements", type=float, default=131072 * 4096, help="of the one tensor (default 0.54e9)")
     parser.add_argument("--memory-limit", default="256MiB")
     parser.add_argument("--tensors", type=int, default=40_000)

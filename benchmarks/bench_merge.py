@@ -4,6 +4,7 @@ Each method and size gives one JSON file in benchmarks/results/, from which benc
 
     python benchmarks/bench_merge.py                                   # what the README shows, hours with mergekit
     python benchmarks/bench_merge.py --sizes 0.02 --methods ties       # a few minutes
+    python benchmarks/bench_merge.py --methods della --peer-rounds 3   # fewer runs of a peer that takes minutes each
     python benchmarks/bench_merge.py --cold --no-peer
 """
 
@@ -25,6 +26,7 @@ from contenders import (
     find_mergekit,
     floor,
     inputs,
+    merged_models,
     mergekit,
     mergekit_versions,
     ours,
@@ -62,7 +64,7 @@ class Bench:
         self.arguments = arguments
         self.method = method
         self.shape = llama(billions)
-        self.peer = peer
+        self.peer = peer if method.peer else None
         self.folder = arguments.folder.resolve()
         self.output = self.folder / "output"
         self.checkpoints = self.prepared(self.folder / f"llama-{billions:g}b", self.shape)
@@ -124,7 +126,8 @@ class Bench:
         startups = self.startups()
         rounds = self.rounds()
         kept = {label: self.folder / f"kept-{label}" for label in rounds[0] if label != "floor"}
-        names, found = distances(self.method, self.checkpoints, kept, SAMPLED_TENSORS)
+        compared = {label: path for label, path in kept.items() if label == "ours" or not self.method.draws}
+        names, found = distances(self.method, self.checkpoints, compared, SAMPLED_TENSORS)
         for folder in kept.values():
             shutil.rmtree(folder)
         used = inputs(self.method, self.checkpoints)
@@ -135,7 +138,8 @@ class Bench:
             "parameters": {**self.method.per_model, **self.method.shared},
             "cache": "cold" if self.arguments.cold else "warm",
             "model": describe(self.shape),
-            "models": len(self.checkpoints.models[: self.method.models]),
+            "models": len(merged_models(self.method, self.checkpoints)),
+            "base": self.method.reads_base,
             "bytes_read": read,
             "bytes_written": 2 * self.checkpoints.parameters,
             "options": self.arguments.option,

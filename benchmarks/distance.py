@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 from checkpoints import CheckpointSet
-from contenders import Method, merged_models
+from contenders import Method, merged_models, settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from oracle import ORACLES
+from cases import Tensors
+from engine_calls import Merge, documented_bits, run_oracle, wider
 from oracle.formats import decode, encode
 
 LARGEST = 1 << 24  # elements; the oracle holds a whole tensor of every model in float64
@@ -81,34 +82,20 @@ def distances(
     method: Method, checkpoints: CheckpointSet, outputs: dict[str, Path], count: int
 ) -> tuple[list[str], dict[str, Distance]]:
     """The sampled names, and for every output folder its distance from the oracle."""
-    oracle = ORACLES[method.name]
     base = Reader(checkpoints.base)
     models = [Reader(path) for path in merged_models(method, checkpoints)]
     readers = {label: Reader(folder) for label, folder in outputs.items()}
     found = {label: Distance() for label in outputs}
     names = sample(base.shapes(), count)
     for name in names:
-        start = decode(base.codes(name), "BF16").astype(np.float32)
-        tensors = [decode(model.codes(name), "BF16").astype(np.float32) for model in models]
+        start = base.codes(name)
+        codes = [model.codes(name) for model in models]
         if method.name == "slerp":
-            tensors = [start, *tensors]
-        values = parameters(method, len(tensors))
-        truth = encode(oracle.merge(start, tensors, values, np.float64).value, "BF16")
-        documented = encode(oracle.merge(start, tensors, values, np.float32).value, "BF16")
+            codes = [start, *codes]
+        tensors = Tensors(name, base.shapes()[name], "BF16", "BF16", start, ["BF16"] * len(codes), codes)
+        merge = Merge(tensors, settings(method.name, len(codes)))
+        truth = encode(run_oracle(method.name, merge, wider).value, "BF16")
+        documented = documented_bits(method.name, merge)
         for label, reader in readers.items():
             found[label].add(reader.codes(name), truth, documented)
     return names, found
-
-
-def parameters(method: Method, models: int) -> dict[str, object]:
-    """The method's parameters, resolved as both engines resolve the recipe."""
-    given = {name: [value] * models for name, value in method.per_model.items()}
-    return {**ORACLES[method.name].EXAMPLE.parameters, **given, **method.shared, **_MERGEKIT_DEFAULTS[method.name]}
-
-
-_MERGEKIT_DEFAULTS: dict[str, dict[str, object]] = {
-    "linear": {"normalize": True},
-    "task_arithmetic": {"normalize": False, "lambda": 1.0},
-    "slerp": {"lerp_threshold": 0.9995},
-    "ties": {"normalize": True, "lambda": 1.0, "elect": "weighted", "merge_func": "sum", "zero_sign": "positive"},
-}

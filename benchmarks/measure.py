@@ -102,6 +102,10 @@ def cool(files: Iterable[Path]) -> None:
             os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """The smallest and the median, as results state ratios and times."""
-    return {"min": round(min(values), 4), "median": round(median(values), 4), "max": round(max(values), 4)}
+def spread(values: Sequence[float], digits: int = 4) -> dict[str, float]:
+    """The smallest, the median and the largest, as results state ratios and times."""
+    return {
+        "min": round(min(values), digits),
+        "median": round(median(values), digits),
+        "max": round(max(values), digits),
+    }

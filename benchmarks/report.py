@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from report_kernels import kernel_section
+from wording import in_order, machine_line, megabytes, seconds, table, times, unique
+
 HERE = Path(__file__).resolve().parent
 BEGIN, END = "<!-- benchmark-table -->", "<!-- /benchmark-table -->"
-METHOD_ORDER = ("linear", "task_arithmetic", "slerp", "ties")
 
 Result = dict[str, Any]
 
@@ -22,50 +24,24 @@ Result = dict[str, Any]
 def load(folder: Path) -> list[Result]:
     """All results, merges by size and method first."""
     found = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    return sorted(found, key=_order)
+    methods = in_order({result["method"] for result in found if "method" in result})
 
+    def order(result: Result) -> tuple[object, ...]:
+        if result["benchmark"] == "kernels":
+            return 0, methods.index(result["method"])
+        if result["benchmark"] == "merge":
+            return 1, result["cache"] != "warm", result["model"]["parameters"], methods.index(result["method"])
+        return 2, result["benchmark"]
 
-def _order(result: Result) -> tuple[object, ...]:
-    if result["benchmark"] != "merge":
-        return 1, result["benchmark"]
-    return 0, result["cache"] != "warm", result["model"]["parameters"], METHOD_ORDER.index(result["method"])
+    return sorted(found, key=order)
 
 
 def merges(results: Iterable[Result], cache: str) -> list[Result]:
     return [r for r in results if r["benchmark"] == "merge" and r["cache"] == cache]
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def seconds(value: float) -> str:
-    return f"{value:.2f} s" if value < 100 else f"{value:.0f} s"
-
-
-def times(ratio: dict[str, float] | None) -> str:
-    """A ratio as its smallest and its median over the rounds."""
-    if ratio is None:
-        return "start-up only"
-    return " / ".join(f"{ratio[key]:.2f}" if ratio[key] < 10 else f"{ratio[key]:.0f}" for key in ("min", "median"))
-
-
 def size(result: Result) -> str:
     return f"{result['model']['parameters'] / 1e9:.2f} B"
-
-
-def megabytes(value: float) -> str:
-    return f"{value / 1e6:.0f} MB"
-
-
-def machine_line(machine: dict[str, Any]) -> str:
-    """One line on what a result was measured with."""
-    return (
-        f"{machine['processor']}, {machine['cpus']} CPUs, {machine['memory_bytes'] / 2**30:.0f} GiB, "
-        f"{machine['kernel']}; instruction sets {', '.join(machine['instruction_sets'])}; Python {machine['python']}, "
-        f"fusion_kernels {machine['fusion_kernels']}; {machine['date']}"
-    )
 
 
 def peer_line(peer: dict[str, Any]) -> str:
@@ -73,10 +49,6 @@ def peer_line(peer: dict[str, Any]) -> str:
         f"mergekit {peer['mergekit']} with torch {peer['torch']} and transformers {peer['transformers']}, on the CPU, "
         f"defaults, {' '.join(peer['options'])}"
     )
-
-
-def unique(lines: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(lines))
 
 
 def compared(result: Result) -> list[str]:
@@ -134,8 +106,16 @@ def startup_line(found: list[Result]) -> str:
 
 def setting(result: Result) -> str:
     """The parameters of a merge, and of how many fine-tunes."""
-    given = ", ".join(f"{name} {value:g}" for name, value in result["parameters"].items())
-    return f"{result['method']}: {given}, {result['models']} fine-tune{'s' if result['models'] > 1 else ''}"
+    given = [f"{name} {value:g}" for name, value in result["parameters"].items()]
+    return f"{result['method']}: " + ", ".join([*given, f"{result['models']} fine-tune" + "s" * (result["models"] > 1)])
+
+
+RANDOM = "Where a method draws random numbers, mergekit's are others; its outputs are not compared."
+
+
+def _only_ours(result: Result) -> bool:
+    """Whether mergekit ran and was not compared with the oracle."""
+    return "peer_rounds" in result["summary"] and "peer" not in result["check"]
 
 
 def merge_section(results: list[Result], cache: str) -> list[str]:
@@ -158,7 +138,8 @@ def merge_section(results: list[Result], cache: str) -> list[str]:
         startup_line(found),
         "Distance from the oracle's float64 result rounded once, on sampled tensors of the first round's outputs. "
         "Sampled tensors agree bit for bit with the documented operations"
-        + ("." if not any(r["check"]["ours"]["share_undocumented"] for r in found) else ", EXCEPT WHERE STATED."),
+        + ("." if not any(r["check"]["ours"]["share_undocumented"] for r in found) else ", EXCEPT WHERE STATED.")
+        + (f" {RANDOM}" if any(_only_ours(r) for r in found) else ""),
         distance_table(found),
         "\n".join(f"- {line}" for line in unique(machine_line(r["machine"]) for r in found)),
         "\n".join(f"- {line}" for line in unique(peer_line(r["peer"]) for r in found if r["peer"])),
@@ -166,7 +147,7 @@ def merge_section(results: list[Result], cache: str) -> list[str]:
 
 
 def limits_section(results: list[Result]) -> list[str]:
-    found = {r["benchmark"]: r for r in results if r["benchmark"] != "merge"}
+    found = {r["benchmark"]: r for r in results if r["benchmark"] not in ("merge", "kernels")}
     if not found:
         return []
     lines = ["## Limits"]
@@ -195,10 +176,12 @@ def readme(results: list[Result]) -> str:
         "# Benchmarks",
         "Generated by `benchmarks/report.py` from `benchmarks/results/*.json`; not typed.",
         "```bash\n"
+        "python benchmarks/bench_kernels.py    # kernels in memory; --help has methods, dtypes, sizes, --quick\n"
         "python benchmarks/bench_merge.py      # whole merges; --help has sizes, rounds, --cold, --mergekit PATH\n"
         "python benchmarks/bench_limits.py     # memory under a limit, tiny tensors, the plan of a 70 B model\n"
         "python benchmarks/report.py           # this page, and the table in the README\n"
         "```",
+        *kernel_section(results),
         *merge_section(results, "warm"),
         *merge_section(results, "cold"),
         *limits_section(results),

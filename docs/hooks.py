@@ -68,7 +68,7 @@ def _method(method: dict[str, Any]) -> str:
     count = str(method["min_models"])
     if method["max_models"] != method["min_models"]:
         count += " or more" if method["max_models"] is None else f" to {method['max_models']}"
-    base = {"required": "required", "ignored": "not used", "member": "one of the models, and the first"}[method["base"]]
+    base = {"ignored": "not used", "member": "one of the models, and the first"}.get(method["base"], method["base"])
     lines = [
         f"## {method['name']}",
         method["summary"],
@@ -94,7 +94,8 @@ def _parameter(parameter: dict[str, Any]) -> str:
         values = "true or false"
     else:
         bounds = (parameter["minimum"], parameter["maximum"])
-        values = "number" if bounds == (None, None) else f"number, {_shown(bounds[0])} to {_shown(bounds[1])}"
+        values = "whole number" if parameter["type"] == "integer" else "number"
+        values += "" if bounds == (None, None) else f", {_shown(bounds[0])} to {_shown(bounds[1])}"
     values += ", per model" if parameter["per_model"] else ""
     default = "required" if parameter["required"] else f"`{_shown(parameter['default'])}`"
     presets = [

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from fusion_kernels.hardware import devices as devices
     from fusion_kernels.merging import merge as merge
     from fusion_kernels.merging import plan as plan
+    from fusion_kernels.own_methods import MergeInfo as MergeInfo
+    from fusion_kernels.own_methods import PerModel as PerModel
+    from fusion_kernels.own_methods import merge_method as merge_method
     from fusion_kernels.planning import Plan as Plan
     from fusion_kernels.recipe import Recipe as Recipe
     from fusion_kernels.report import MergeReport as MergeReport
@@ -28,12 +31,15 @@ if TYPE_CHECKING:
 # No module may be called what it defines: importing it would put the module in the name's place.
 _HOMES = {
     "DeviceError": "errors",
+    "MergeInfo": "own_methods",
     "MergeReport": "report",
+    "PerModel": "own_methods",
     "Plan": "planning",
     "Recipe": "recipe",
     "describe": "catalogue",
     "devices": "hardware",
     "merge": "merging",
+    "merge_method": "own_methods",
     "merge_tensors": "tensors",
     "methods": "catalogue",
     "plan": "merging",

@@ -6,12 +6,14 @@ import textwrap
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from fusion_kernels.method_discovery import discover
 from fusion_kernels.parameters import PRESETS, MethodInfo, Parameter, get_method, registry
 
 __all__ = ["MethodDescription", "Methods", "describe", "methods"]
 
 _BASE = {
     "required": "required: the merge works on each model's difference from it",
+    "optional": "optional: where there is one, the merge works on each model's difference from it",
     "ignored": "not used",
     "member": "required: one of the merged models, and the first",
 }
@@ -32,8 +34,9 @@ class MethodDescription:
         return self.info.summary
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain dicts and lists: name, kind, summary, formula, paper, base, min_models, max_models, parameters."""
-        entry = asdict(self.info)
+        """Plain dicts and lists: name, kind, summary, formula, paper, base, min_models, max_models, parameters, doc."""
+        # Those of every method: one written in Python has its function besides.
+        entry = {name: value for name, value in asdict(self.info).items() if name in MethodInfo.__dataclass_fields__}
         entry["ignored_keys"] = list(entry["ignored_keys"])
         entry["parameters"] = [{**one, "choices": list(one["choices"])} for one in entry["parameters"]]
         return entry
@@ -43,7 +46,11 @@ class MethodDescription:
         lines = [f"{info.name}: {info.summary}", ""]
         if info.formula:
             lines += [*textwrap.indent(info.formula, "    ").splitlines(), ""]
-        lines += [f"models: {_count(info)}", f"base:   {_BASE[info.base]}", ""]
+        if info.doc:
+            lines += [*info.doc.splitlines(), ""]
+        # What a method in Python makes of its base is its own affair.
+        base = info.base if info.kind == "matrix" and info.base != "ignored" else _BASE[info.base]
+        lines += [f"models: {_count(info)}", f"base:   {base}", ""]
         lines += ["parameters:"] if info.parameters else ["parameters: none"]
         for parameter in info.parameters:
             lines += _parameter_lines(parameter)
@@ -64,7 +71,11 @@ class Methods(list[MethodDescription]):
 
 
 def methods() -> Methods:
-    """Every merge method of this engine, in its own order."""
+    """Every merge method: the engine's in its own order, then those written in Python that were imported or installed.
+
+    Raises ImportError naming an installed package whose methods cannot be imported.
+    """
+    discover()
     return Methods(MethodDescription(info) for info in registry().values())
 
 

@@ -130,6 +130,8 @@ def passes(resolved: Resolved, kind: str) -> int:
 
 def _measured(resolved: Resolved, kind: str, *, models: int) -> list[bool]:
     """Which models are read twice: all for a gram method, those that are trimmed for one with a density; or none."""
+    if kind == "matrix":
+        return []
     if kind == "gram":
         return [True] * models
     densities = resolved.values.get("density")

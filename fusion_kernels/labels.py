@@ -7,7 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path, PurePath
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fusion_kernels.method_info import BaseRole
 
 __all__ = ["is_local", "merged_labels", "model_labels", "portable_source", "same_source"]
 
@@ -42,9 +45,7 @@ def model_labels(sources: Sequence[Any]) -> list[str]:
     return distinct
 
 
-def merged_labels(
-    models: Mapping[str, Any], base: Any, role: Literal["required", "ignored", "member"]
-) -> dict[str, Any]:
+def merged_labels(models: Mapping[str, Any], base: Any, role: BaseRole) -> dict[str, Any]:
     """The models that are merged: without the base where it is also listed, unless the method has no use for a base."""
     if role == "ignored" or base is None:
         return dict(models)

@@ -9,11 +9,10 @@ from typing import Literal, NamedTuple
 from fusion_kernels.collection import paused_collection
 from fusion_kernels.dtypes import DTYPES
 from fusion_kernels.errors import listing, quoted
+from fusion_kernels.method_info import BaseRole
 from fusion_kernels.naming import is_derived, is_embedding, is_head
 from fusion_kernels.participants import Participant, align, quantisation
 from fusion_kernels.sources.checkpoint import Checkpoint, TensorInfo
-
-BaseRole = Literal["required", "ignored", "member"]
 
 
 class TensorRef(NamedTuple):
@@ -71,8 +70,8 @@ def match(
 ) -> Matching:
     """Matches tensors by name: the output has those of the base (or of the first model), in its order.
 
-    base_role: "required" (inputs are the models, differences are taken from the base), "member" (the base is merged as
-    the first model) or "ignored" (the base only gives derived buffers).
+    base_role: "required" (inputs are the models, differences are taken from the base), "optional" (the same where there
+    is a base), "member" (the base is merged as the first model) or "ignored" (it only gives derived buffers).
     on_unequal_integers: "error" has the engine compare integer tensors byte by byte, "base" copies the base's.
 
     Nothing is raised for models that do not fit: all reasons are listed in `problems`.
@@ -82,7 +81,7 @@ def match(
     if base_role == "member" and extra is not None and not any(model is base for model in models):
         taking_part.insert(0, extra)
     merged = list(taking_part)
-    if base_role == "required" and extra is not None:
+    if base_role in ("required", "optional") and extra is not None:
         taking_part.insert(0, extra)
     with paused_collection():
         return _Matcher(taking_part, merged, extra, on_unequal_integers).run()

@@ -1,4 +1,4 @@
-"""What the engine declares about its merge methods: names, formulas, papers, parameters."""
+"""What is declared about every merge method: names, formulas, papers, parameters."""
 
 from __future__ import annotations
 
@@ -9,11 +9,23 @@ from typing import Any, Literal
 
 from fusion_kernels.errors import listing, quoted, suggest
 
-__all__ = ["MISSING", "PRESETS", "MethodInfo", "Missing", "Parameter", "Preset", "Scalar", "get_method", "registry"]
+__all__ = [
+    "MISSING",
+    "PRESETS",
+    "MethodInfo",
+    "Missing",
+    "Parameter",
+    "Preset",
+    "Scalar",
+    "get_method",
+    "register",
+    "registry",
+]
 
 Preset = Literal["mergekit", "paper", "fusionbench"]
 PRESETS: tuple[Preset, ...] = ("mergekit", "paper", "fusionbench")
 Scalar = float | bool | str
+BaseRole = Literal["required", "optional", "ignored", "member"]
 
 # Methods of mergekit this engine does not run yet: known names deserve "not yet" instead of a guess at a typo.
 _NOT_YET = (
@@ -39,7 +51,7 @@ class Parameter:
     """One parameter of a merge method; per-model ones take a value for each merged model."""
 
     name: str
-    type: Literal["number", "boolean", "choice"]
+    type: Literal["number", "integer", "boolean", "choice"]
     per_model: bool = False
     required: bool = False
     default: Scalar | None = None
@@ -62,19 +74,23 @@ class Parameter:
             return "true or false"
         if self.type == "choice":
             return "one of " + ", ".join(self.choices)
+        number = "a whole number" if self.type == "integer" else "a number"
         if self.minimum is not None and self.maximum is not None:
-            return f"a number in [{self.minimum:g}, {self.maximum:g}]"
+            return f"{number} in [{self.minimum:g}, {self.maximum:g}]"
         if self.minimum is not None:
-            return f"a number of at least {self.minimum:g}"
-        return "a number" if self.maximum is None else f"a number of at most {self.maximum:g}"
+            return f"{number} of at least {self.minimum:g}"
+        return number if self.maximum is None else f"{number} of at most {self.maximum:g}"
 
 
 @dataclass(frozen=True)
 class MethodInfo:
-    """What one merge method is and takes, as the engine declares it.
+    """What one merge method is and takes, as the engine, or the signature of a method in Python, declares it.
 
-    ``base`` is ``"required"`` (deltas are taken from it), ``"ignored"`` or ``"member"`` (it is one of the merged
-    models and comes first). ``min_models`` and ``max_models`` count merged models, the base only where it is a member.
+    ``kind`` is ``"fold"``, ``"gram"`` or, for one written in Python, ``"matrix"``.
+    ``base`` is ``"required"`` (the models differ from it and it is not merged), ``"optional"`` (the same where one is
+    given), ``"ignored"`` or ``"member"`` (it is one of the merged models and comes first). ``min_models`` and
+    ``max_models`` count merged models, the base only where it is a member. ``doc`` is what there is to say beyond the
+    one line of ``summary``.
     """
 
     name: str
@@ -82,11 +98,22 @@ class MethodInfo:
     summary: str
     formula: str
     paper: Mapping[str, Any]
-    base: Literal["required", "ignored", "member"]
+    base: BaseRole
     min_models: int
     max_models: int | None
     parameters: tuple[Parameter, ...]
     ignored_keys: tuple[str, ...] = ()
+    doc: str = ""
+
+    @property
+    def needs_base(self) -> bool:
+        """Whether there is no merge without a base."""
+        return self.base in ("required", "member")
+
+    @property
+    def sets_base_apart(self) -> bool:
+        """Whether a base that is given is not itself one of the merged models."""
+        return self.base in ("required", "optional")
 
     @classmethod
     def from_native(cls, entry: Mapping[str, Any]) -> MethodInfo:
@@ -106,21 +133,43 @@ class MethodInfo:
         return next((one for one in self.parameters if one.name == wanted), None)
 
 
+_registered: dict[str, MethodInfo] = {}  # methods written in Python
+
+
 @lru_cache(maxsize=1)
-def registry() -> dict[str, MethodInfo]:
-    """All methods of the engine by name, in its order."""
+def _native_methods() -> dict[str, MethodInfo]:
     from fusion_kernels._native import native
 
     return {entry["name"]: MethodInfo.from_native(entry) for entry in native().methods()}
 
 
+def registry() -> dict[str, MethodInfo]:
+    """All known methods by name: the engine's in its order, then those written in Python as they were registered."""
+    return {**_native_methods(), **_registered}
+
+
+def register(method: MethodInfo) -> None:
+    """Make a method written in Python known, in place of one of that name; the engine's own stay.
+
+    Raises ValueError for the name of one of the engine's methods.
+    """
+    if method.name in _native_methods():
+        raise ValueError(f"{quoted(method.name)} is a method of the engine; choose another name")
+    _registered[method.name] = method
+
+
 def get_method(name: str) -> MethodInfo:
-    """The method of that name.
+    """The method of that name; installed packages are asked for theirs before it counts as unknown.
 
     Raises NotImplementedError for one other tools have and this engine does not have yet, ValueError (with a
     suggestion) for one nobody knows.
     """
     known = registry()
+    if name not in known:
+        from fusion_kernels.method_discovery import discover
+
+        discover()
+        known = registry()
     if name in known:
         return known[name]
     if name in _NOT_YET:

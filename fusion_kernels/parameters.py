@@ -120,6 +120,10 @@ def check_value(method: MethodInfo, parameter: Parameter, value: object, *, mode
         parameter.maximum is not None and number > parameter.maximum
     ):
         raise ValueError(f"{wrong}; it is the {parameter.doc}" if parameter.doc else wrong)
+    if parameter.type == "integer":
+        if not number.is_integer():
+            raise ValueError(wrong)
+        return int(value) if isinstance(value, numbers.Integral) else int(number)
     return number
 
 
@@ -193,6 +197,8 @@ def _example(parameter: Parameter) -> str:
         return repr(next(iter(parameter.presets.values())))
     if parameter.minimum is not None and parameter.maximum is not None:
         return repr((parameter.minimum + parameter.maximum) / 2)
+    if parameter.type == "integer":
+        return "1" if parameter.minimum is None else f"{parameter.minimum:g}"
     # An interpolation factor has its middle at a half; anything else reads well as one.
     return "0.5" if parameter.name == "t" else "1.0"
 

@@ -10,6 +10,7 @@ from fusion_kernels import jobs
 from fusion_kernels.collection import paused_collection
 from fusion_kernels.destination import check_destination
 from fusion_kernels.errors import listing
+from fusion_kernels.execution import memory_bytes
 from fusion_kernels.layout import Place, lay_out
 from fusion_kernels.limits import available_memory, format_bytes, memory_limit_bytes, parse_size
 from fusion_kernels.parameters import get_method, resolve
@@ -75,10 +76,10 @@ def _assign_roles(prepared: Prepared) -> None:
     """Which models are merged, in which order, given what the method does with its base."""
     method, base = prepared.method, prepared.base
     assert method is not None
-    if method.base != "ignored" and base is None:
+    if method.needs_base and base is None:
         prepared.problems.append(ValueError(f"{method.name} needs a base model: give base= (base_model in a recipe)"))
         return
-    if method.base == "required":
+    if method.sets_base_apart:
         prepared.models = [model for model in prepared.models if model is not base]
     elif method.base == "member" and base is not None:
         prepared.models = [base, *(model for model in prepared.models if model is not base)]
@@ -90,7 +91,9 @@ def _assign_roles(prepared: Prepared) -> None:
         )
         prepared.notes.append(f"{method.name} has no use for a base: {merged}; config and tokenizer come from it")
     count, exactly = len(prepared.models), method.min_models == method.max_models
-    which = {"required": " besides the base", "member": " including the base", "ignored": ""}[method.base]
+    which = " including the base" if method.base == "member" else ""
+    if method.sets_base_apart and base is not None:
+        which = " besides the base"
     got = f"got {count}" + (f" ({listing(model.label for model in prepared.models)})" if count else "")
     wrong = None
     if count < method.min_models:
@@ -187,10 +190,7 @@ def _file_sizes(checkpoint: Checkpoint) -> list[int]:
 
 
 def _measure_workspace(prepared: Prepared) -> None:
-    """Ask the engine what it will allocate; it also checks parameters and jobs once more."""
-    from fusion_kernels._native import native
-
-    assert prepared.resolved is not None
+    """Ask what will be allocated; the engine also checks parameters and jobs once more."""
     # Nothing is read: a size stands for each file.
     placeholders: list[Buffer] = []
     for checkpoint in prepared.sources:
@@ -199,14 +199,7 @@ def _measure_workspace(prepared: Prepared) -> None:
         placeholders += [(0, shard.size) for shard in prepared.layout.shards]
     else:
         placeholders += [(0, tensor.nbytes) for tensor in prepared.outputs]
-    workspace = native().workspace_bytes(
-        prepared.request.method,
-        prepared.work,
-        [jobs.parameter_set(prepared.resolved)],
-        placeholders,
-        threads=prepared.request.threads or 0,
-        memory_limit=prepared.memory_limit,
-    )
+    workspace = memory_bytes(prepared.as_work(placeholders))
     in_memory = sum(tensor.nbytes for tensor in prepared.outputs) if prepared.target is None else 0
     prepared.ram = workspace + in_memory
     available = available_memory() if in_memory else 0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fusion_kernels import companions, jobs, model_card
 from fusion_kernels.dtypes import DTYPES
+from fusion_kernels.execution import Work
 from fusion_kernels.layout import Layout, OutputTensor
 from fusion_kernels.parameters import MethodInfo, Resolved
 from fusion_kernels.planning import Plan
@@ -18,6 +19,7 @@ from fusion_kernels.sources import Checkpoint
 if TYPE_CHECKING:
     from fusion_kernels.matching import Matching
     from fusion_kernels.request import Request
+    from fusion_kernels.sources import Buffer
 
 # What a merge fails with because of its input, as opposed to a defect of ours.
 FAILURES = (ValueError, NotImplementedError, OSError)
@@ -74,6 +76,25 @@ class Prepared:
         copied = {tensor.name for tensor in self.matching.tensors if tensor.kind != "merge"} if self.matching else set()
         codes = {tensor.dtype for tensor in self.outputs if tensor.name not in copied}
         return DTYPES[codes.pop()].torch_name if len(codes) == 1 else None
+
+    def as_work(self, buffers: Sequence[Buffer]) -> Work:
+        """What is run, on these buffers: those of the inputs, then those of the outputs."""
+        assert self.method is not None
+        assert self.resolved is not None
+        request = self.request
+        return Work(
+            self.method,
+            self.resolved,
+            self.work,
+            [tensor.shape for tensor in self.outputs],
+            buffers,
+            tuple(model.label for model in self.models),
+            seed=request.seed,
+            threads=request.threads or 0,
+            memory_limit=self.memory_limit,
+            limit_stated=request.memory_limit != "auto",
+            allow_nonfinite=request.allow_nonfinite,
+        )
 
     def small_files(self) -> list[str]:
         """Names of everything but the weights, in the order of publishing."""

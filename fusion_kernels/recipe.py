@@ -158,7 +158,7 @@ class Recipe:
         reader.check_keys()
         info = get_method(reader.method_name())
         base, listed = reader.base(), reader.models()
-        if base is None and info.base != "ignored":
+        if base is None and info.needs_base:
             raise ValueError(f"{document.name}: {info.name} needs base_model, the model the others started from")
         sources = [source for source, _ in listed]
         labels = labels or model_labels(sources)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fusion_kernels import companions, jobs, model_card
+from fusion_kernels import companions, model_card
 from fusion_kernels.dtypes import DTYPES
 from fusion_kernels.errors import listing
+from fusion_kernels.execution import execute
 from fusion_kernels.layout import INDEX_FILE, Shard
 from fusion_kernels.publish import Staging
 from fusion_kernels.report import MergeReport, counted
@@ -128,28 +129,15 @@ def _open_inputs(prepared: Prepared, stack: ExitStack) -> list[Buffer]:
 
 
 def _execute(prepared: Prepared, buffers: list[Buffer]) -> dict[str, Any]:
-    from fusion_kernels._native import native
-
-    assert prepared.resolved is not None
-    request = prepared.request
     with _observer(prepared) as observer:
-        result: dict[str, Any] = native().execute(
-            request.method,
-            prepared.work,
-            [jobs.parameter_set(prepared.resolved)],
-            buffers,
-            threads=request.threads or 0,
-            memory_limit=prepared.memory_limit,
-            allow_nonfinite=request.allow_nonfinite,
-            observer=observer,
-        )
+        result = execute(prepared.as_work(buffers), observer=observer)
         if observer is not None:
             observer({**result, "tensors_done": len(prepared.outputs), "tensor": prepared.outputs[-1].name})
     return result
 
 
 @contextmanager
-def _observer(prepared: Prepared) -> Iterator[Callable[[dict[str, Any]], None] | None]:
+def _observer(prepared: Prepared) -> Iterator[Callable[[Mapping[str, Any]], None] | None]:
     """What the engine calls while it works, made from merge()'s `progress`."""
     wanted = prepared.request.progress
     if wanted is None or wanted is False:
@@ -162,7 +150,7 @@ def _observer(prepared: Prepared) -> Iterator[Callable[[dict[str, Any]], None] |
         started = time.perf_counter()
         total = prepared.reads + sum(tensor.nbytes for tensor in prepared.outputs)
 
-        def observe(state: dict[str, Any]) -> None:
+        def observe(state: Mapping[str, Any]) -> None:
             done = state["bytes_read"] + state["bytes_written"]
             seconds = time.perf_counter() - started
             finished = state["tensors_done"] == len(prepared.outputs)

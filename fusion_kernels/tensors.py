@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 
 from fusion_kernels.dtypes import DTYPES, parse_dtype, promote
 from fusion_kernels.errors import listing, quoted
+from fusion_kernels.execution import Work, execute
+from fusion_kernels.execution import workspace_bytes as engine_workspace_bytes
 from fusion_kernels.limits import format_bytes
-from fusion_kernels.parameters import MethodInfo, Preset, Value, get_method, resolve
+from fusion_kernels.parameters import MethodInfo, Preset, Resolved, get_method, resolve
 from fusion_kernels.sources.checkpoint import Checkpoint, TensorInfo
 from fusion_kernels.sources.memory import open_mapping
 
@@ -39,14 +41,14 @@ def merge_tensors(
 
     tensors: K torch CPU tensors or K numpy arrays, any shape, floating point of any mix of dtypes; or
         ``{model: tensor}``. Contiguous ones are read in place, others copied; a graph they belong to is not recorded.
-    base: the tensor the others started from, for methods that take one; for slerp it is the one at t = 0, by default
-        the first of ``tensors``.
+    base: the tensor the others started from, for methods that take one, and not merged where it is listed too; for
+        slerp it is the one at t = 0, by default the first of ``tensors``.
     dtype: of the result; by default the common dtype of the inputs, base included.
     name: the tensor's name, for messages (and for methods that draw random numbers: their draws depend on it).
     seed: of such methods, an integer in [0, 2^64).
     threads: at most this many, by default one per core.
     workspace: writable memory of at least :func:`workspace_bytes` (numpy or torch uint8, or any buffer) for the engine
-        to use instead of allocating.
+        to use instead of allocating; a method written in Python has its tensors beside it.
     out: where to write: the result's shape and dtype, contiguous, sharing no memory with the inputs.
     method_parameters: as in merge(): per model one value, one for each of K, or ``{model: value}``.
 
@@ -87,13 +89,14 @@ class _Call:
     """One merge of tensors with everything decided."""
 
     method: MethodInfo
-    values: dict[str, Value]
+    resolved: Resolved
     inputs: Checkpoint  # holds the tensors' memory: the merged ones, then the base where deltas are taken from it
     given: dict[str, Any]
     has_base: bool
     shape: tuple[int, ...]
     dtype: str
     name: str
+    seed: int
     threads: int
 
     @property
@@ -101,28 +104,25 @@ class _Call:
         return prod(self.shape) * DTYPES[self.dtype].itemsize_bits // 8
 
     def execute(self, output: tuple[int, int], workspace: ctypes.Array[ctypes.c_char] | None) -> None:
-        from fusion_kernels._native import native
-
-        jobs, sets, buffers = self._work(output)
-        native().execute(self.method.name, jobs, sets, buffers, threads=self.threads, workspace=workspace)
+        execute(self._work(output), workspace=workspace)
 
     def workspace_bytes(self) -> int:
-        from fusion_kernels._native import native
-
         # Nothing is read or written, so any address serves as the output's.
-        jobs, sets, buffers = self._work((self.inputs.memory[0][0], self.nbytes))
-        return int(native().workspace_bytes(self.method.name, jobs, sets, buffers, threads=self.threads))
+        return engine_workspace_bytes(self._work((self.inputs.memory[0][0], self.nbytes)))
 
-    def _work(self, output: tuple[int, int]) -> tuple[list[Any], list[Any], list[tuple[int, int]]]:
-        """The engine's job list, parameter sets and buffers."""
+    def _work(self, output: tuple[int, int]) -> Work:
+        """One job, on the inputs' memory and the output's."""
         views = [(info.buffer, info.offset, info.dtype) for info in self.inputs.tensors.values()]
         base = views.pop() if self.has_base else None
         buffers = [*self.inputs.memory, output]
         target = (len(buffers) - 1, 0, self.dtype)
         rows = self.shape[0] if len(self.shape) > 1 else 1
         columns = prod(self.shape[1:]) if len(self.shape) > 1 else prod(self.shape)
-        sets = [{key: list(value) if isinstance(value, tuple) else value for key, value in self.values.items()}]
-        return [("merge", self.name, rows, columns, 0, target, base, views)], sets, buffers
+        job = ("merge", self.name, rows, columns, 0, target, base, views)
+        models = tuple(self.given)[: len(views)]
+        return Work(
+            self.method, self.resolved, [job], [self.shape], buffers, models, seed=self.seed, threads=self.threads
+        )
 
     def new_output(self) -> Any:
         """An uninitialised tensor for the result, of the inputs' library."""
@@ -165,14 +165,15 @@ def _prepare(
     given = _named(tensors)
     if base is not None and info.base == "ignored":
         raise ValueError(f"{info.name} takes no base; pass it among the tensors to merge it")
-    if base is None and info.base == "required":
+    if base is None and info.base == "required":  # a member's place is taken by the first
         raise ValueError(f"{info.name} needs base=, the tensor the others started from")
+    if base is not None:  # where it is also listed, it counts once
+        given = {label: tensor for label, tensor in given.items() if tensor is not base}
     if base is not None and info.base == "member":
-        others = {label: tensor for label, tensor in given.items() if tensor is not base}
-        given = {"base": base, **others}
+        given = {"base": base, **given}
     _check_count(info, list(given))
     labels = list(given)
-    has_base = info.base == "required"
+    has_base = base is not None and info.sets_base_apart
     if has_base:
         given["base"] = base
     inputs = _opened(given)
@@ -181,9 +182,9 @@ def _prepare(
     code = promote(one.dtype for one in infos.values()) if dtype is None else parse_dtype(dtype)
     if not DTYPES[code].mergeable:
         raise ValueError(f"dtype: {quoted(dtype)} is no format weights can be merged into")
-    values = resolve(info, preset=preset, model_names=labels, given=parameters).values
+    resolved = resolve(info, preset=preset, model_names=labels, given=parameters)
     shape = infos[labels[0]].shape
-    return _Call(info, values, inputs, given, has_base, shape, code, name, threads or 0)
+    return _Call(info, resolved, inputs, given, has_base, shape, code, name, seed, threads or 0)
 
 
 def _named(tensors: Any) -> dict[str, Any]:

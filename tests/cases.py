@@ -24,6 +24,8 @@ SIZES = (
     3 * BLOCK + 17,
 )
 SHAPES = ((), (0,), (1, 1), (3, 5), (2, 0, 4), (7, 1, 11))
+# Rows of one element, one row, many short ones, rows on both sides of a block: ranks and some angles are a row's own.
+ROWS = ((13, 1), (1, 13), (67, 9), (3, BLOCK - 1), (2, BLOCK + 5))
 
 # (output, base, models in turn): what is read may differ from model to model, and from what is written.
 MIXED_DTYPES = (
@@ -191,7 +193,16 @@ def _cases() -> tuple[Case, ...]:
     by_shape = [Case(shape, "fine_tunes", 2) for shape in SHAPES]
     by_values = [Case((size,), values) for values in VALUES for size in (61, BLOCK + 13)]
     by_count = [Case((2 * BLOCK + 3,), values, n) for n in MODEL_COUNTS for values in ("fine_tunes", "heavy_ties")]
-    return tuple(dict.fromkeys([*by_size, *by_shape, *by_values, *by_count]))
+    by_rows = [
+        Case(shape, values)
+        for shape, values in zip(
+            ROWS, ("unrelated", "everything", "heavy_ties", "fine_tunes", "not_a_number"), strict=True
+        )
+    ]
+    by_row_values = [
+        Case((5, 13), values) for values in ("unrelated", "zero_deltas", "heavy_ties", "everything", "huge")
+    ]
+    return tuple(dict.fromkeys([*by_size, *by_shape, *by_values, *by_count, *by_rows, *by_row_values]))
 
 
 CASES = _cases()

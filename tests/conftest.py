@@ -25,3 +25,11 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line(_instruction_sets())
+
+
+@pytest.fixture
+def own_methods(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the methods written in Python that a test registers."""
+    from fusion_kernels import method_info
+
+    monkeypatch.setattr(method_info, "_registered", dict(method_info._registered))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from types import ModuleType
+from math import prod
 
 import numpy as np
 from cases import Tensors
 from oracle import ORACLES
-from oracle.contract import Merged, Working
+from oracle.contract import Inputs, Merged, Working
 from oracle.formats import FORMATS, decode, encode
 
 from fusion_kernels._native import native
+
+SEED = 0x8000_00A8_0000_00A8  # both halves say something; the examples worked by hand count on it
 
 
 @cache
@@ -30,63 +32,87 @@ def registered() -> list[str]:
 def model_count(method: str, models: int) -> int:
     """The nearest number of models the method takes."""
     limits = method_table()[method]
-    return min(max(models, limits["min_models"]), limits["max_models"] or models)
+    models = max(models, limits["min_models"])
+    return min(models, limits["max_models"] or models)
 
 
 @dataclass(frozen=True)
 class Merge:
-    """One output tensor to make: its inputs and one parameter set."""
+    """One output tensor to make: its inputs, one parameter set, and a name no other tensor of the call has."""
 
     tensors: Tensors
     parameters: dict
+    name: str
+    with_base: bool = True
 
 
-def merges_of(method: str, tensors: Tensors) -> list[Merge]:
-    """The tensor under every parameter set the method's oracle finds worth testing."""
-    return [Merge(tensors, parameters) for parameters in ORACLES[method].variants(len(tensors.models))]
+def merges_of(method: str, tensors: Tensors, refused: bool = False) -> list[Merge]:
+    """The tensor under every parameter set the method's oracle finds worth testing, with a base and without.
+
+    Those without an answer are left out; `refused` asks for them alone.
+    """
+    takes = method_table()[method]["base"]
+    bases = {"required": [True], "optional": [True, False]}.get(takes, [False])
+    sets = [(parameters, base) for parameters in ORACLES[method].variants(len(tensors.models)) for base in bases]
+    merges = [Merge(tensors, parameters, f"{tensors.name}/{i}", base) for i, (parameters, base) in enumerate(sets)]
+    refuses = getattr(ORACLES[method], "refuses", lambda inputs: False)
+    return [merge for merge in merges if refuses(inputs_of(merge, SEED)) == refused]
 
 
 def run_engine(method: str, merges: Sequence[Merge], **options: object) -> tuple[list[np.ndarray], dict]:
-    """The codes the engine writes for each merge, in one call, and its report."""
+    """The codes the engine writes for each merge, in one call, and its report.
+
+    Parameters that are one and the same object are given once.
+    """
     buffers: list[tuple[int, int]] = []
     outputs = []
     jobs = []
+    sets: dict[int, tuple[int, dict]] = {}
 
     def place(codes: np.ndarray, dtype: str) -> tuple[int, int, str]:
         buffers.append((codes.ctypes.data, codes.nbytes))
         return len(buffers) - 1, 0, dtype
 
-    for index, merge in enumerate(merges):
+    for merge in merges:
         tensors = merge.tensors
         output = np.full(max(1, tensors.base.size), 0xA5, dtype=FORMATS[tensors.output].carrier)[: tensors.base.size]
         outputs.append(output)
         models = [place(np.ascontiguousarray(m), d) for m, d in zip(tensors.models, tensors.model_dtypes, strict=True)]
-        needs_base = method_table()[method]["base"] == "required"
-        base = place(np.ascontiguousarray(tensors.base), tensors.base_dtype) if needs_base else None
+        base = place(np.ascontiguousarray(tensors.base), tensors.base_dtype) if merge.with_base else None
         rows, columns = rows_and_columns(tensors.shape)
-        name = f"{tensors.name}/{index}"
-        jobs.append(("merge", name, rows, columns, index, place(output, tensors.output), base, models))
-    settings = {"allow_nonfinite": True, **options}
-    report = native().execute(method, jobs, [merge.parameters for merge in merges], buffers, **settings)
+        parameters = sets.setdefault(id(merge.parameters), (len(sets), merge.parameters))[0]
+        jobs.append(("merge", merge.name, rows, columns, parameters, place(output, tensors.output), base, models))
+    settings = {"allow_nonfinite": True, "seed": SEED, **options}
+    report = native().execute(method, jobs, [parameters for _, parameters in sets.values()], buffers, **settings)
     return outputs, report
 
 
 def rows_and_columns(shape: tuple[int, ...]) -> tuple[int, int]:
-    """A tensor as a matrix: the last dimension is the columns, everything before it the rows."""
-    if len(shape) < 2:
-        return 1, int(np.prod(shape))
-    return int(np.prod(shape[:-1])), shape[-1]
+    """A tensor as a matrix: the first dimension is the rows, all others the columns; vectors are one row."""
+    if len(shape) < 2 or 0 in shape:
+        return 1, prod(shape)
+    return shape[0], prod(shape[1:])
 
 
-def run_oracle(method: str, merge: Merge, choose: Callable[[Working], Working]) -> Merged:
-    """The oracle's result; `choose` gets the compute type and gives the type the arithmetic goes on in."""
-    oracle: ModuleType = ORACLES[method]
+def inputs_of(merge: Merge, seed: int) -> Inputs:
+    """What an oracle gets: matrices of the compute type."""
     tensors = merge.tensors
     compute = FORMATS[tensors.output].compute
-    with np.errstate(all="ignore"):
-        base = decode(tensors.base, tensors.base_dtype).astype(compute)
-        models = [decode(m, d).astype(compute) for m, d in zip(tensors.models, tensors.model_dtypes, strict=True)]
-    return oracle.merge(base, models, merge.parameters, choose(compute))
+
+    def matrix(codes: np.ndarray, dtype: str) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            return decode(codes, dtype).astype(compute).reshape(rows_and_columns(tensors.shape))
+
+    base = matrix(tensors.base, tensors.base_dtype) if merge.with_base else None
+    models = [matrix(codes, dtype) for codes, dtype in zip(tensors.models, tensors.model_dtypes, strict=True)]
+    return Inputs(base, models, merge.parameters, merge.name, seed)
+
+
+def run_oracle(method: str, merge: Merge, choose: Callable[[Working], Working], seed: int = SEED) -> Merged:
+    """The oracle's result, flat; `choose` gets the compute type and gives the type the arithmetic goes on in."""
+    inputs = inputs_of(merge, seed)
+    merged = ORACLES[method].merge(inputs, choose(inputs.compute))
+    return replace(merged, value=merged.value.ravel(), terms=merged.terms.ravel(), partial=merged.partial.ravel())
 
 
 def documented_bits(method: str, merge: Merge) -> np.ndarray:

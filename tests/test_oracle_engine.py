@@ -98,3 +98,13 @@ def test_dtypes_may_differ_between_models_and_output(method: str, dtypes: tuple[
             for merge, codes in zip(merges, run_engine(method, merges)[0], strict=True):
                 assert_documented_bits(method, merge, codes)
                 assert_within_tolerance(method, merge, codes)
+
+
+@pytest.mark.parametrize("dtype", ["BF16", "F32", "F64"])
+@pytest.mark.parametrize("method", registered())
+def test_a_row_may_be_longer_than_a_tile(method: str, dtype: str) -> None:
+    for values in ("fine_tunes", "heavy_ties"):
+        case = fitted(method, Case((3, 3 * 4096 + 5), values, 3))
+        merges = merges_of(method, case.tensors(dtype))
+        for merge, codes in zip(merges, run_engine(method, merges, tile_elements=4096)[0], strict=True):
+            assert_documented_bits(method, merge, codes)

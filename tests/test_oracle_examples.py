@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
-from cases import Tensors
-from engine_calls import Merge, documented_bits, method_table, registered, run_engine, run_oracle, wider
+from cases import Case, Tensors
+from engine_calls import Merge, documented_bits, merges_of, method_table, registered, run_engine, run_oracle, wider
 from oracle import ORACLES
 from oracle.contract import Example
 from oracle.formats import FORMATS, decode, encode
-from oracle.statistics import dot, kept, kept_count
 
 
 def test_every_registered_method_has_an_oracle_and_every_oracle_a_method() -> None:
@@ -30,16 +27,17 @@ def test_an_oracle_states_its_example_its_tolerance_and_its_variants(method: str
         assert set(variant) == names, f"{method}: a variant resolves every parameter, and no other"
 
 
-def example_tensors(example: Example, dtype: str) -> Tensors:
+def example_merge(example: Example, dtype: str) -> Merge:
     codes = [encode(np.array(model, dtype=np.float64), dtype) for model in example.models]
     base = encode(np.array(example.base or [0] * 4, dtype=np.float64), dtype)
-    return Tensors("example", (4,), dtype, dtype, base, [dtype] * len(codes), codes)
+    tensors = Tensors("example", (4,), dtype, dtype, base, [dtype] * len(codes), codes)
+    return Merge(tensors, dict(example.parameters), "example", with_base=example.base is not None)
 
 
 @pytest.mark.parametrize("method", ORACLES)
 def test_the_oracle_gives_the_numbers_worked_by_hand(method: str) -> None:
     example = ORACLES[method].EXAMPLE
-    merge = Merge(example_tensors(example, "F64"), dict(example.parameters))
+    merge = example_merge(example, "F64")
     for choose in (wider, lambda compute: compute):
         np.testing.assert_allclose(run_oracle(method, merge, choose).value.astype(float), example.expected, rtol=1e-15)
 
@@ -48,31 +46,28 @@ def test_the_oracle_gives_the_numbers_worked_by_hand(method: str) -> None:
 @pytest.mark.parametrize("method", registered())
 def test_the_engine_gives_the_numbers_worked_by_hand(method: str, dtype: str) -> None:
     example = ORACLES[method].EXAMPLE
-    merge = Merge(example_tensors(example, dtype), dict(example.parameters))
+    merge = example_merge(example, dtype)
     [codes], _ = run_engine(method, [merge])
     np.testing.assert_array_equal(codes, documented_bits(method, merge))
     step = 2.0 ** -FORMATS[dtype].mantissa
     np.testing.assert_allclose(decode(codes, dtype), example.expected, rtol=step)
 
 
-def test_kept_count_is_floor_in_double_but_at_least_one() -> None:
-    counted = [kept_count(density, 10) for density in (0.0, 1e-9, 0.19, 0.2, 0.999, 1.0)]
-    assert counted == [0, 1, 1, 2, 9, 10]
-    assert kept_count(0.29, 100) == 28, "0.29 * 100 is 28.999999999999996 in double"
-    assert kept_count(0.5, 0) == 0
+@pytest.mark.parametrize("dtype", ["BF16", "F64"])
+def test_directions_that_cancel_are_refused_by_name(dtype: str) -> None:
+    """Three models of which two point one way, with half the weight of the one that points the other."""
+    for direction in ([1.0, -2.0, 0.5, 0.0], [0.0, 0.0, 0.0, 4.0]):
+        models = [direction, [-2 * x for x in direction], direction]
+        parameters = {"weight": [0.25, 0.5, 0.25], "normalize_weights": True, "eps": 1e-8}
+        merge = example_merge(Example(models, None, parameters, direction), dtype)
+        with pytest.raises(ValueError, match=r"'example'.*weighted sum of the models' directions is zero"):
+            run_engine("multislerp", [merge])
 
 
-def test_of_equal_magnitudes_the_first_are_kept_and_nan_comes_before_infinity() -> None:
-    values = np.array([1, -2, 2, -1, 2, 0], dtype=np.float32)
-    assert kept(values, 0.34).tolist() == [False, True, True, False, False, False]
-    special = np.array([np.inf, 3, np.nan, -np.inf], dtype=np.float32)
-    assert kept(special, 0.25).tolist() == [False, False, True, False]
-    assert kept(special, 0.5).tolist() == [True, False, True, False]
-
-
-@pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 4095, 4096, 4097, 5 * 4096 + 1])
-def test_the_dot_product_in_fixed_order_is_close_to_the_exact_sum(size: int) -> None:
-    rng = np.random.default_rng(size)
-    left, right = rng.standard_normal((2, size)).astype(np.float32)
-    products = left.astype(np.float64) * right.astype(np.float64)
-    assert dot(left, right) == pytest.approx(math.fsum(products), abs=1e-16 * (1 + np.abs(products).sum()))
+@pytest.mark.parametrize("dtype", ["F32", "F64"])
+def test_directions_too_short_to_tell_are_refused(dtype: str) -> None:
+    merges = merges_of("multislerp", Case((61,), "subnormals").tensors(dtype), refused=True)
+    assert merges
+    for merge in merges:
+        with pytest.raises(ValueError, match="directions is zero"):
+            run_engine("multislerp", [merge])

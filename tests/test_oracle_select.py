@@ -50,7 +50,7 @@ def trim(
     codes = encode(values, dtype)
     tensors = Tensors("trim", values.shape, "F32", dtype, np.zeros_like(codes), [dtype], [codes])
     defaults = {**ORACLES["ties"].EXAMPLE.parameters, "weight": [1.0], "normalize": False}
-    merges = [Merge(tensors, {**defaults, "density": [density]}) for density in densities]
+    merges = [Merge(tensors, {**defaults, "density": [density]}, f"trim/{density}") for density in densities]
     outputs, _ = run_engine("ties", merges, **options)
     stored = decode(codes, dtype).astype(np.float32)
     return [
@@ -85,6 +85,7 @@ def test_double_precision_is_cut_by_all_of_its_bits() -> None:
     tensors = Tensors("trim", values.shape, "F64", "F64", np.zeros_like(codes), ["F64"], [codes])
     defaults = {**ORACLES["ties"].EXAMPLE.parameters, "weight": [1.0]}
     for options in ({}, SCARCE):
-        outputs, _ = run_engine("ties", [Merge(tensors, {**defaults, "density": [d]}) for d in DENSITIES], **options)
+        merges = [Merge(tensors, {**defaults, "density": [density]}, f"trim/{density}") for density in DENSITIES]
+        outputs, _ = run_engine("ties", merges, **options)
         for density, output in zip(DENSITIES, outputs, strict=True):
             np.testing.assert_array_equal(output.view(np.float64), np.where(kept(values, density), values, 0.0))

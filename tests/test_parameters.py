@@ -200,7 +200,7 @@ def test_a_description_has_everything_for_people_and_for_programs(name: str) -> 
     described = fusion_kernels.describe(name)
     page, entry = str(described), described.as_dict()
     assert entry["formula"] in page
-    assert entry["base"] in ("required", "ignored", "member")
+    assert entry["base"] in ("required", "optional", "ignored", "member")
     for parameter in entry["parameters"]:
         assert f"  {parameter['name']}: " in page
         assert set(parameter["presets"]) <= set(PRESETS)

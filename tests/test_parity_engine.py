@@ -8,13 +8,14 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 from cases import BLOCK, Case
-from engine_calls import Merge, differing, merges_of, model_count, registered, rows_and_columns, run_engine
+from engine_calls import SEED, Merge, differing, merges_of, model_count, registered, rows_and_columns, run_engine
 
 from fusion_kernels._native import native
 
@@ -35,6 +36,8 @@ WORKLOAD = [
         for values in ("heavy_ties", "zero_deltas", "all_equal", "subnormals", "huge", "not_a_number")
     ),
     *(Case((9_001,), "fine_tunes", models) for models in (1, 2, 3, 5, 9)),
+    *(Case(shape, "heavy_ties", 3) for shape in ((301, 41), (BLOCK + 3, 1), (1, BLOCK + 9), (2, 3, 700))),
+    Case((5, BLOCK + 9), "not_a_number", 4),
     Case((3, 70_001), "fine_tunes", 2),
     Case((150_011,), "heavy_ties", 3),
     Case((), "fine_tunes", 2),
@@ -61,7 +64,7 @@ def workload(method: str) -> list[Merge]:
         fitted = Case(case.shape, case.values, model_count(method, case.models))
         variants = merges_of(method, fitted.tensors(*next(dtypes)))
         merges += [variants[next(turn) % len(variants)] for _ in range(2)]
-    return merges
+    return [replace(merge, name=f"{merge.tensors.name}/{index}") for index, merge in enumerate(merges)]
 
 
 @cache
@@ -114,12 +117,12 @@ def test_files_and_memory_give_the_same_bits(method: str, tmp_path: Path) -> Non
     merges = workload(method)
     _, inputs_end = _written(merges, tmp_path / "inputs")
     parameter_sets = [merge.parameters for merge in merges]
-    jobs, output_places = _file_jobs(method, merges)
+    jobs, output_places = _file_jobs(merges)
     source = os.open(tmp_path / "inputs", os.O_RDONLY)
     target = os.open(tmp_path / "outputs", os.O_RDWR | os.O_CREAT)
     try:
         assert os.fstat(source).st_size == inputs_end
-        native().execute(method, jobs, parameter_sets, [source, target], allow_nonfinite=True, threads=2)
+        native().execute(method, jobs, parameter_sets, [source, target], allow_nonfinite=True, threads=2, seed=SEED)
     finally:
         os.close(source)
         os.close(target)
@@ -157,18 +160,17 @@ def _written(merges: list[Merge], path: Path) -> tuple[Path, int]:
     return path, len(content)
 
 
-def _file_jobs(method: str, merges: list[Merge]) -> tuple[list[tuple], list[tuple[int, int]]]:
+def _file_jobs(merges: list[Merge]) -> tuple[list[tuple], list[tuple[int, int]]]:
     jobs, places = [], []
-    needs_base = next(m["base"] for m in native().methods() if m["name"] == method) == "required"
     for index, (merge, (base, models, output)) in enumerate(zip(merges, _layout(merges), strict=True)):
         tensors = merge.tensors
         rows, columns = rows_and_columns(tensors.shape)
         places.append((output, output + tensors.base.size * reference_itemsize(merge)))
         jobs.append(
             (
-                "merge", f"{tensors.name}/{index}", rows, columns, index,
+                "merge", merge.name, rows, columns, index,
                 (1, output, tensors.output),
-                (0, base, tensors.base_dtype) if needs_base else None,
+                (0, base, tensors.base_dtype) if merge.with_base else None,
                 [(0, offset, dtype) for offset, dtype in zip(models, tensors.model_dtypes, strict=True)],
             )
         )  # fmt: skip

@@ -6,6 +6,7 @@
 
 #include "bindings/bindings.hpp"
 #include "bindings/values.hpp"
+#include "stream/model_scope.hpp"
 #include "stream/pipeline.hpp"
 
 namespace py = pybind11;
@@ -54,7 +55,8 @@ void check(const Job& job, const MergeCall& call) {
   if (job.kind != Job::Kind::merge) return;
   const Info& about = *call.method->info;
   const auto in_words = "(method '" + std::string(about.name) + "')";
-  if ((about.base == Base::required) != job.base.has_value()) fail("has the wrong number of bases " + in_words);
+  const bool may = about.base == Base::required || about.base == Base::optional;
+  if (job.base ? !may : about.base == Base::required) fail("has the wrong number of bases " + in_words);
   if (job.count() < about.min_models || (about.max_models && job.count() > about.max_models))
     fail("has " + std::to_string(job.count()) + " inputs " + in_words);
   if (job.values < 0 || static_cast<size_t>(job.values) >= call.values.size()) fail("has no parameters");
@@ -66,13 +68,32 @@ void check(const Job& job, const MergeCall& call) {
   }
 }
 
+// A model's tensors are compared with one another: in one compute type, to one density.
+void check_model_scope(MergeCall& call) {
+  const Job* first = nullptr;
+  for (const Job& job : call.jobs) {
+    if (job.kind != Job::Kind::merge) continue;
+    if (!first) first = &job;
+    if (job.values != first->values)
+      throw InvalidArgument("scope='model' takes one density for each model, the same for all tensors");
+    if (job.count() != first->count()) throw InvalidArgument("scope='model' needs every tensor from every model");
+    if (job.f64() != first->f64())
+      throw Unsupported("scope='model' compares all tensors in one precision, but '" + job.name + "' is merged to " +
+                        std::string(info(job.out.dtype).code) + " and '" + first->name + "' to " +
+                        std::string(info(first->out.dtype).code) + "; give one dtype for all");
+  }
+  ModelScope::order(call.jobs);
+}
+
 MergeCall to_call(const std::string& method, const py::sequence& jobs, const py::sequence& parameter_sets,
-                  const py::sequence& buffers, int threads, int64_t memory_limit, int64_t tile_elements) {
+                  const py::sequence& buffers, int threads, int64_t memory_limit, int64_t tile_elements,
+                  uint64_t seed = 0) {
   MergeCall call;
   call.method = &find_method(method);
   call.threads = threads;
   call.memory_limit = memory_limit;
   call.tile_elements = tile_elements;
+  call.seed = seed;
   for (const py::handle& buffer : buffers) {
     if (py::isinstance<py::int_>(buffer)) {
       call.buffers.push_back({buffer.cast<int>()});
@@ -84,11 +105,6 @@ MergeCall to_call(const std::string& method, const py::sequence& jobs, const py:
     }
   }
   for (const py::handle& set : parameter_sets) call.values.push_back(to_values(*call.method, set.cast<py::dict>()));
-  for (const Values& values : call.values) {
-    const auto scope = values.of.find("scope");
-    if (scope != values.of.end() && scope->second.at(0) != 0)
-      throw Unsupported("scope='model' is not available yet; pass scope='tensor'");
-  }
   call.jobs.reserve(jobs.size());
   for (const py::handle& given : jobs) {
     const auto parts = given.cast<py::tuple>();
@@ -104,6 +120,7 @@ MergeCall to_call(const std::string& method, const py::sequence& jobs, const py:
     check(job, call);
     call.jobs.push_back(std::move(job));
   }
+  if (call.scopes_model()) check_model_scope(call);
   return call;
 }
 
@@ -136,8 +153,9 @@ Workspace get_workspace(const py::object& given, int64_t needed) {
 
 py::dict execute(const std::string& method, const py::sequence& jobs, const py::sequence& parameter_sets,
                  const py::sequence& buffers, int threads, int64_t memory_limit, const std::string& instruction_set,
-                 int64_t tile_elements, bool allow_nonfinite, const py::object& workspace, const py::object& observer) {
-  MergeCall call = to_call(method, jobs, parameter_sets, buffers, threads, memory_limit, tile_elements);
+                 int64_t tile_elements, bool allow_nonfinite, uint64_t seed, const py::object& workspace,
+                 const py::object& observer) {
+  MergeCall call = to_call(method, jobs, parameter_sets, buffers, threads, memory_limit, tile_elements, seed);
   call.isa = instruction_set;
   call.allow_nonfinite = allow_nonfinite;
   const int64_t needed = plan_workspace(call).total();
@@ -171,7 +189,7 @@ py::dict execute(const std::string& method, const py::sequence& jobs, const py::
 void bind_execute(py::module_& module) {
   module.def("execute", &execute, "method"_a, "jobs"_a, "parameter_sets"_a, "buffers"_a, py::kw_only(), "threads"_a = 0,
              "memory_limit"_a = 0, "instruction_set"_a = "", "tile_elements"_a = 0, "allow_nonfinite"_a = false,
-             "workspace"_a = py::none(), "observer"_a = py::none());
+             "seed"_a = 0, "workspace"_a = py::none(), "observer"_a = py::none());
   module.def("workspace_bytes", &workspace_bytes, "method"_a, "jobs"_a, "parameter_sets"_a, "buffers"_a, py::kw_only(),
              "threads"_a = 0, "memory_limit"_a = 0, "tile_elements"_a = 0);
 }

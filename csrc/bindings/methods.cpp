@@ -43,7 +43,7 @@ py::dict describe(const Param& param) {
 }
 
 py::dict describe(const Method& method) {
-  static constexpr const char* kBase[] = {"ignored", "required", "member"};
+  static constexpr const char* kBase[] = {"ignored", "required", "member", "optional"};
   const Info& about = *method.info;
   py::list parameters;
   for (const Param& param : method.params) parameters.append(describe(param));
@@ -96,6 +96,15 @@ void bind_methods(py::module_& module) {
     py::list all;
     for (const auto& [name, method] : registry()) all.append(describe(method));
     return all;
+  });
+  // What is wrong with parameters that are right one by one: (model's number or -1, text), or None.
+  module.def("problem", [](const std::string& name, const py::dict& given, int models) -> py::object {
+    const Method& method = find_method(name);
+    if (!method.problem) return py::none();
+    const Values values = to_values(method, given);
+    for (int k = -1; k < models; ++k)
+      if (const std::string text = method.problem(values, k); !text.empty()) return py::make_tuple(k, text);
+    return py::none();
   });
   module.def("instruction_sets", &supported_isas);
 }

@@ -15,25 +15,39 @@ struct FoldParameters {
   std::vector<std::byte> models, shared;
 };
 
+struct FoldKernels {
+  PerIsa<FoldFunction> fold;
+  FoldFunction fold_f64;
+  FoldFunction choose(Isa isa, bool f64) const { return f64 ? fold_f64 : fold[static_cast<int>(isa)]; }
+};
+
 struct Method {
   const Info* info;
   std::span<const Param> params;
-  const char* trims_by;  // the parameter that says how much of each delta is kept, or null
-  bool is_gram;
+  Sparsifier sparsifier = Sparsifier::none;
+  bool is_gram = false;
+  FoldKernels kernels{};  // of a fold; gram methods share theirs, see gram_kernels()
 
-  void (*resolve)(const Values&, int count, bool f64, FoldParameters&);
-  void (*set_above)(FoldParameters&, int k, bool f64, int64_t above);
-  void (*coefficients)(std::span<const double> gram, const Values&, std::span<double> out);
+  std::string (*problem)(const Values&, int k) = nullptr;  // empty: none
+  Axis (*axis)(const Values&) = nullptr;                   // null: tensor
+  void (*resolve)(const Values&, int count, bool f64, FoldParameters&) = nullptr;
+  // which: 0 what the kept exceed, 1 what they do not (Sparsifier::band)
+  void (*set_cut)(FoldParameters&, int k, int which, bool f64, int64_t above) = nullptr;
+  void (*coefficients)(std::span<const double> gram, const Values&, std::span<double> out) = nullptr;
 
-  PerIsa<FoldFunction> fold;
-  FoldFunction fold_f64;
-
-  FoldFunction fold_for(Isa isa, bool f64) const { return f64 ? fold_f64 : fold[static_cast<int>(isa)]; }
+  bool has(std::string_view param) const {
+    for (const Param& one : params)
+      if (one.name == param) return true;
+    return false;
+  }
 };
 
 inline std::map<std::string_view, Method>& registry() {
   static std::map<std::string_view, Method> methods;
   return methods;
 }
+
+// The weighted sum of the models, or of their deltas added to the base.
+const FoldKernels& gram_kernels(bool deltas);
 
 }  // namespace fk

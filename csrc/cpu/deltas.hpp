@@ -12,6 +12,13 @@ struct DeltaSpan {
   int64_t n;
 };
 
+FK_FN DeltaSpan part_of(const DeltaSpan& span, int64_t first, int64_t n) {
+  const auto at = [first](const void* array, DType dtype)
+                      FK_INLINE_LAMBDA { return static_cast<const char*>(array) + first * size_of(dtype); };
+  return {span.base ? at(span.base, span.base_dtype) : nullptr, span.base_dtype, at(span.model, span.dtype), span.dtype,
+          n};
+}
+
 template <class V, DType D, class F>
 FK_FN int64_t visit_direct(const DeltaSpan& span, F&& visit) {
   constexpr int W = lane_count<V>;

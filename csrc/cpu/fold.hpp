@@ -18,9 +18,10 @@ struct FoldCall {
   void* out;
   DType out_dtype;
   int64_t n;
-  const void* model_parameters;   // M::Model<T>[count], T the compute type
-  const void* shared_parameters;  // M::Shared<T>
-  void* scratch;                  // fold_scratch_bytes(count)
+  const void* model_parameters;          // M::Model<T>[count], T the compute type
+  const void* shared_parameters;         // M::Shared<T>
+  void* scratch;                         // fold_scratch_bytes(count)
+  const uint8_t* const* keep = nullptr;  // of a masked method: bit i of keep[k] says whether model k's delta i counts
 };
 using FoldFunction = int64_t (*)(const FoldCall&);  // the largest magnitude of the result, as bits of the compute type
 
@@ -34,8 +35,11 @@ constexpr int64_t fold_scratch_bytes(int count) {
 template <class V>
 struct RowSource {
   const Element<V>* rows;
+  const FoldCall& call;
+  int64_t first;  // of the rows, in the call
   FK_FN V load_base(int64_t i) const { return load_unaligned<V>(rows + i); }
   FK_FN V load_model(int k, int64_t i) const { return load_unaligned<V>(rows + (k + 1) * kFoldBlock + i); }
+  FK_FN Mask<V> keep(int k, int64_t i) const { return lane_mask<V>(call.keep[k], first + i); }
 };
 template <class V>
 struct RowSink {
@@ -49,6 +53,7 @@ struct DirectSource {
   const FoldCall& call;
   FK_FN V load_base(int64_t i) const { return load<D, V>(call.base, i); }
   FK_FN V load_model(int k, int64_t i) const { return load<D, V>(call.models[k], i); }
+  FK_FN Mask<V> keep(int k, int64_t i) const { return lane_mask<V>(call.keep[k], i); }
 };
 template <class V, DType D>
 struct DirectSink {
@@ -59,6 +64,17 @@ struct DirectSink {
     store<D, V>(out, i, value);
   }
 };
+
+// What a step sees of model k at element i: its value, or what is kept of its delta.
+template <class M, class V, class Source>
+FK_FN V load_term(const Source& source, int k, int64_t i, const V& base) {
+  if constexpr (M::info.space == Space::weight) return source.load_model(k, i);
+  const V delta = source.load_model(k, i) - base;
+  if constexpr (is_masked(sparsifier_of<M>()))
+    return select(source.keep(k, i), delta, splat<V>(0));
+  else
+    return delta;
+}
 
 // The models' parameters spread over the lanes: once a call, not once an element.
 template <class M, class V>
@@ -75,43 +91,72 @@ FK_FN const WideModel<M, V>* spread_models(const FoldCall& call) {
   return reinterpret_cast<const WideModel<M, V>*>(wide);
 }
 
-// n must be a multiple of the lanes. K = 0 takes the number of models from the call and reads them again each round.
+// One element, or as many as there are lanes. K = 0 takes the number of models from the call and reads them again each
+// round.
+template <class M, class V, int K>
+struct Steps {
+  using Shared = typename M::template Shared<Element<V>>;
+  const WideModel<M, V>* models;
+  WideModel<M, V> own[K > 0 ? K : 1];  // copies that nothing else can point at: a store would force re-reading
+
+  FK_FN explicit Steps(const FoldCall& call) : models(spread_models<M, V>(call)) {
+    for (int k = 0; k < K; ++k) own[k] = models[k];
+  }
+
+  template <class X>
+  FK_FN V operator()(const X& x, int count, const Shared& shared) const {
+    typename M::template State<V> state;
+    if constexpr (K > 0) {
+      V term[K];
+#pragma GCC unroll 8
+      for (int k = 0; k < K; ++k) term[k] = x(k);
+      M::template step<0, true>(state, term[0], own[0], shared);
+#pragma GCC unroll 8
+      for (int k = 1; k < K; ++k) M::template step<0, false>(state, term[k], own[k], shared);
+      if constexpr (M::rounds > 1) {
+        M::template step<1, true>(state, term[0], own[0], shared);
+#pragma GCC unroll 8
+        for (int k = 1; k < K; ++k) M::template step<1, false>(state, term[k], own[k], shared);
+      }
+    } else {
+      M::template step<0, true>(state, x(0), models[0], shared);
+      for (int k = 1; k < count; ++k) M::template step<0, false>(state, x(k), models[k], shared);
+      if constexpr (M::rounds > 1) {
+        M::template step<1, true>(state, x(0), models[0], shared);
+        for (int k = 1; k < count; ++k) M::template step<1, false>(state, x(k), models[k], shared);
+      }
+    }
+    return M::finish(state, shared);
+  }
+};
+
+template <class M, class V, int K>
+struct Combination {
+  FK_FN explicit Combination(const FoldCall&) {}
+  template <class X>
+  FK_FN V operator()(const X& x, int count, const typename M::template Shared<Element<V>>& shared) const {
+    if constexpr (K > 0) {
+      V value[K];
+#pragma GCC unroll 8
+      for (int k = 0; k < K; ++k) value[k] = x(k);
+      return M::template combine<V>([&](int k) FK_INLINE_LAMBDA { return value[k]; }, K, shared);
+    } else {
+      return M::template combine<V>(x, count, shared);
+    }
+  }
+};
+
+// n must be a multiple of the lanes.
 template <class M, class V, int K, class Source, class Sink>
 FK_FN void fold_lanes(const FoldCall& call, const Source& source, Sink& sink, int64_t n) {
   constexpr bool is_delta = M::info.space == Space::delta;
-  const WideModel<M, V>* const models = spread_models<M, V>(call);
-  // Copies that nothing else can point at: otherwise every store would force them to be read again.
   const auto shared = *static_cast<const typename M::template Shared<Element<V>>*>(call.shared_parameters);
-  WideModel<M, V> own[K > 0 ? K : 1];
-  for (int k = 0; k < K; ++k) own[k] = models[k];
+  const std::conditional_t<is_combination<M>, Combination<M, V, K>, Steps<M, V, K>> merge(call);
   for (int64_t i = 0; i < n; i += lane_count<V>) {
     V base{};
     if constexpr (is_delta) base = source.load_base(i);
-    typename M::template State<V> state;
-    if constexpr (K > 0) {
-      V x[K];
-#pragma GCC unroll 8
-      for (int k = 0; k < K; ++k) x[k] = is_delta ? V(source.load_model(k, i) - base) : source.load_model(k, i);
-      M::template step<0, true>(state, x[0], own[0], shared);
-#pragma GCC unroll 8
-      for (int k = 1; k < K; ++k) M::template step<0, false>(state, x[k], own[k], shared);
-      if constexpr (M::rounds > 1) {
-        M::template step<1, true>(state, x[0], own[0], shared);
-#pragma GCC unroll 8
-        for (int k = 1; k < K; ++k) M::template step<1, false>(state, x[k], own[k], shared);
-      }
-    } else {
-      const auto x = [&](int k) FK_INLINE_LAMBDA {
-        return is_delta ? V(source.load_model(k, i) - base) : source.load_model(k, i);
-      };
-      M::template step<0, true>(state, x(0), models[0], shared);
-      for (int k = 1; k < call.count; ++k) M::template step<0, false>(state, x(k), models[k], shared);
-      if constexpr (M::rounds > 1) {
-        M::template step<1, true>(state, x(0), models[0], shared);
-        for (int k = 1; k < call.count; ++k) M::template step<1, false>(state, x(k), models[k], shared);
-      }
-    }
-    const V merged = M::finish(state, shared);
+    const auto x = [&](int k) FK_INLINE_LAMBDA { return load_term<M, V>(source, k, i, base); };
+    const V merged = merge(x, call.count, shared);
     sink.put(i, is_delta ? V(base + merged) : merged);
   }
 }
@@ -133,7 +178,7 @@ FK_FN int64_t fold_rows(const FoldCall& call, int64_t first) {
     for (int k = 0; k < call.count; ++k)
       decode_any<V>(call.dtypes[k], at(call.models[k], call.dtypes[k], i), rows + (k + 1) * kFoldBlock, n);
     RowSink<V> sink{result};
-    fold_lanes<M, V, K>(call, RowSource<V>{rows}, sink, (n + W - 1) / W * W);
+    fold_lanes<M, V, K>(call, RowSource<V>{rows, call, i}, sink, (n + W - 1) / W * W);
     char* const out = static_cast<char*>(call.out) + i * size_of(call.out_dtype);
     peak = larger(peak, encode_any<V>(call.out_dtype, result, out, n));
   }
@@ -183,6 +228,20 @@ FK_FN int64_t fold(const FoldCall& call) {
         return fold_models<M, V, 4>(call);
       default:
         break;
+    }
+    if constexpr (is_combination<M>) {
+      switch (call.count) {
+        case 5:
+          return fold_models<M, V, 5>(call);
+        case 6:
+          return fold_models<M, V, 6>(call);
+        case 7:
+          return fold_models<M, V, 7>(call);
+        case 8:
+          return fold_models<M, V, 8>(call);
+        default:
+          break;
+      }
     }
   }
   return fold_models<M, V, 0>(call);

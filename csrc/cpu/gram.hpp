@@ -31,29 +31,57 @@ FK_FN void add_products(const Element<V>* a, const Element<V>* b, int64_t n, dou
 }
 
 template <class V>
+FK_FN void add_row(const Element<V>* row, int64_t n, double* sums) {
+  using D = typename Halves<V>::D;
+  using F = typename Halves<V>::F;
+  for (int lane = 0; lane < kLanes; lane += Halves<V>::count) {
+    D sum = load_unaligned<D>(sums + lane);
+    for (int64_t i = lane; i < n; i += kLanes) sum += __builtin_convertvector(load_unaligned<F>(row + i), D);
+    memcpy(sums + lane, &sum, sizeof sum);
+  }
+}
+
+FK_FN double add_lanes(double* lanes) {
+  for (int half = kLanes / 2; half > 0; half /= 2)
+    for (int lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
+  return lanes[0];
+}
+
+// The base, where there is one, is taken off the models.
+template <class V>
+FK_FN void subtract_base(const Element<V>* base, Element<V>* row, int64_t n) {
+  for (int64_t i = 0; i < n; i += lane_count<V>) {
+    const V delta = load_unaligned<V>(row + i) - load_unaligned<V>(base + i);
+    memcpy(row + i, &delta, sizeof delta);
+  }
+}
+
+template <class V>
 FK_FN void gram(const GramCall& call) {
   using T = Element<V>;
   T* const rows = static_cast<T*>(call.scratch);
-  double* const sums = reinterpret_cast<double*>(static_cast<char*>(call.scratch) + call.count * kRow * sizeof(double));
+  T* const base = rows + call.count * kRow;
+  double* const sums =
+      reinterpret_cast<double*>(static_cast<char*>(call.scratch) + (call.count + 1) * kRow * sizeof(double));
   memset(sums, 0, sizeof(double) * kLanes * pair_count(call.count));
   for (int64_t first = 0; first < call.n; first += kRow) {
     const int64_t n = call.n - first < kRow ? call.n - first : kRow;
     const int64_t padded = (n + kLanes - 1) / kLanes * kLanes;
-    for (int k = 0; k < call.count; ++k) {
-      T* const row = rows + k * kRow;
+    const auto decode = [&](const void* array, DType dtype, T* row) FK_INLINE_LAMBDA {
       memset(row, 0, padded * sizeof(T));
-      decode_any<V>(call.dtypes[k], static_cast<const char*>(call.models[k]) + first * size_of(call.dtypes[k]), row, n);
+      decode_any<V>(dtype, static_cast<const char*>(array) + first * size_of(dtype), row, n);
+    };
+    if (call.base) decode(call.base, call.base_dtype, base);
+    for (int k = 0; k < call.count; ++k) {
+      decode(call.models[k], call.dtypes[k], rows + k * kRow);
+      if (call.base) subtract_base<V>(base, rows + k * kRow, padded);
     }
     double* pair = sums;
     for (int j = 0; j < call.count; ++j)
       for (int k = j; k < call.count; ++k, pair += kLanes)
         add_products<V>(rows + j * kRow, rows + k * kRow, padded, pair);
   }
-  for (int pair = 0; pair < pair_count(call.count); ++pair) {
-    double* const lanes = sums + pair * kLanes;
-    for (int half = kLanes / 2; half > 0; half /= 2)
-      for (int lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
-    call.sums[pair] = lanes[0];
-  }
+  for (int pair = 0; pair < pair_count(call.count); ++pair) call.sums[pair] = add_lanes(sums + pair * kLanes);
 }
+
 }  // namespace fk

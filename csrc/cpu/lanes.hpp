@@ -137,6 +137,23 @@ FK_FN uint32_t lane_bits(const M& mask) {
   }
 }
 
+// The other way: lane l of the mask from bit i + l of an array, whose last byte read must exist. i is a multiple of the
+// lanes.
+template <class V>
+FK_FN Mask<V> lane_mask(const uint8_t* bits, int64_t i) {
+  if constexpr (is_scalar<V>) {
+    return (bits[i / 8] >> (i % 8)) & 1;
+  } else {
+    constexpr int W = lane_count<V>;
+    uint32_t code = bits[i / 8];
+    if constexpr (W == 4) code >>= i % 8;
+    if constexpr (W == 16) code |= uint32_t(bits[i / 8 + 1]) << 8;
+    Int<V> powers;
+    for (int lane = 0; lane < W; ++lane) powers[lane] = 1 << lane;
+    return (splat_int<V>(static_cast<int32_t>(code)) & powers) != 0;
+  }
+}
+
 template <class V>
 FK_FN V larger(const V& a, const V& b) {  // of integers, so there is no NaN to worry about
   return a > b ? a : b;

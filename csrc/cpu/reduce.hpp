@@ -16,12 +16,14 @@ struct GramCall {
   const void* const* models;
   const DType* dtypes;
   int count;
+  const void* base;  // null: the models' own values, else their deltas
+  DType base_dtype;
   int64_t n;      // from the start of a block, at most to its end
   void* scratch;  // gram_scratch_bytes(count)
   double* sums;   // pair_count(count), the upper triangle row by row
 };
 constexpr int64_t gram_scratch_bytes(int count) {
-  return count * 512 * int64_t(sizeof(double)) + pair_count(count) * 64 * int64_t(sizeof(double));
+  return (count + 1) * 512 * int64_t(sizeof(double)) + pair_count(count) * 64 * int64_t(sizeof(double));
 }
 
 void gram_block(const GramCall& call, bool f64, Isa isa);

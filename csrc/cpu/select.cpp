@@ -11,14 +11,6 @@ namespace {
 
 constexpr int64_t kBlock = 4096;
 
-DeltaSpan part_of(const DeltaSpan& span, int64_t first, int64_t n) {
-  const auto at = [first](const void* array, DType dtype) {
-    return static_cast<const char*>(array) + first * size_of(dtype);
-  };
-  return {span.base ? at(span.base, span.base_dtype) : nullptr, span.base_dtype, at(span.model, span.dtype), span.dtype,
-          n};
-}
-
 void collect_tile(Selector& selector, ScanCall call, int64_t tile, bool f64, Isa isa) {
   const DeltaSpan whole = call.span;
   const int64_t first_index = call.first_index;

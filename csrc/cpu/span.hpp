@@ -71,13 +71,18 @@ FK_FN IntOf<Element<V>> encode_span(const Element<V>* in, void* out, int64_t n) 
   }
 }
 
+// Each file that uses them has its own copy, once and not at every call: a whole block of elements is worth a call, and
+// half of the compiler's time went here. Unnamed, so that no other instruction set's copy can be linked instead.
+namespace {
+
 template <class V>
-FK_FN void decode_any(DType dtype, const void* in, Element<V>* out, int64_t n) {
+__attribute__((noinline, unused)) void decode_any(DType dtype, const void* in, Element<V>* out, int64_t n) {
   with_format(dtype, [&]<DType D>() FK_INLINE_LAMBDA { decode_span<V, D>(in, out, n); });
 }
 
 template <class V>
-FK_FN IntOf<Element<V>> encode_any(DType dtype, const Element<V>* in, void* out, int64_t n) {
+__attribute__((noinline, unused)) IntOf<Element<V>> encode_any(DType dtype, const Element<V>* in, void* out,
+                                                               int64_t n) {
   if constexpr (sizeof(Element<V>) == 8) {
     return encode_span<V, DType::f64>(in, out, n);
   } else {
@@ -89,5 +94,7 @@ FK_FN IntOf<Element<V>> encode_any(DType dtype, const Element<V>* in, void* out,
     });
   }
 }
+
+}  // namespace
 
 }  // namespace fk

@@ -7,9 +7,7 @@
 // |cos| > lerp_threshold, or a tensor is all zeros, the tensors are nearly (anti)parallel, sin(O) loses its digits, and
 // out = (1-t) a + t b. Two fine-tunes of one model are almost always that close.
 #pragma once
-#include <cmath>
-
-#include "core/method.hpp"
+#include "methods/parts/arc.hpp"
 
 namespace fk {
 
@@ -26,25 +24,10 @@ struct Slerp {
   };
   static constexpr Param params[] = {
       {.name = "t", .doc = "how far to go from the base (0) to the other model (1)"},
-      {.name = "lerp_threshold",
-       .doc = "interpolate linearly where |cos| exceeds this",
-       .fallback = 0.9995,
-       .minimum = 0,
-       .maximum = 1},
+      lerp_threshold(0.9995),
   };
-
   static void coefficients(std::span<const double> gram, const Values& values, std::span<double> out) {
-    const double t = values.shared("t");
-    const double norms = std::sqrt(gram[0]) * std::sqrt(gram[3]);
-    const double cosine = norms > 0 ? gram[1] / norms : 1.0;
-    out[0] = 1.0 - t;
-    out[1] = t;
-    if (!(std::fabs(cosine) <= values.shared("lerp_threshold"))) return;  // also where the dot products are NaN
-    const double angle = std::acos(std::fmin(1.0, std::fmax(-1.0, cosine)));
-    const double sine = std::sin(angle);
-    if (sine == 0) return;
-    out[0] = std::sin((1.0 - t) * angle) / sine;
-    out[1] = std::sin(t * angle) / sine;
+    interpolate_on_arc(gram, values.shared("t"), values.shared("lerp_threshold"), out);
   }
 };
 

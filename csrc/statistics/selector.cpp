@@ -25,13 +25,16 @@ int64_t Selector::keep_for(double density, int64_t n) {
   return std::max<int64_t>(1, static_cast<int64_t>(std::floor(density * static_cast<double>(n))));
 }
 
-int64_t Selector::wanted_entries(int64_t n) { return std::min(n, std::max<int64_t>(kUnsampled, n / 24)); }
+int64_t Selector::wanted_entries(int64_t n) {
+  constexpr int64_t kPlenty = 1 << 23;
+  return std::min(n, std::max({kUnsampled, std::min(n / 24, kPlenty), n / 512}));
+}
 
-Selector::Selector(int64_t n, int64_t keep, int64_t magnitude_end, int64_t tile_elements, std::span<uint64_t> entries)
+Selector::Selector(int64_t n, int64_t keep, int64_t magnitude_end, int64_t tile_count, std::span<uint64_t> entries)
     : n_(n),
       keep_(keep),
       end_(magnitude_end),
-      tile_elements_(tile_elements),
+      tile_count_(tile_count),
       entries_(entries),
       index_bits_(std::max(1, static_cast<int>(std::bit_width(static_cast<uint64_t>(std::max<int64_t>(n - 1, 1)))))),
       high_(magnitude_end) {
@@ -118,9 +121,8 @@ void Selector::choose_pass(int64_t expected_inside) {
   if (widest == 0) heavy_[0] = low_;
   if (widest == 0 || (expected_inside <= static_cast<int64_t>(entries_.size()) && key_bits + index_bits_ <= 64)) {
     pass_ = Pass::collect;
-    const auto tiles = static_cast<size_t>((n_ + tile_elements_ - 1) / tile_elements_);
     for (int which = 0; which < kHeavy; ++which)
-      if (heavy_[which] >= 0) equals_by_tile_[which].assign(tiles, 0);
+      if (heavy_[which] >= 0) equals_by_tile_[which].assign(static_cast<size_t>(tile_count_), 0);
   } else {
     pass_ = Pass::histogram;
     heavy_[0] = heavy_[1] = -1;

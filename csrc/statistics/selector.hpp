@@ -27,7 +27,7 @@ class Selector {
   static constexpr int64_t kUnsampled = 16384;  // tensors up to this size are collected whole
 
   // The `keep` largest of n magnitudes, each below `magnitude_end`. `entries` is scratch; more of it saves passes.
-  Selector(int64_t n, int64_t keep, int64_t magnitude_end, int64_t tile_elements, std::span<uint64_t> entries);
+  Selector(int64_t n, int64_t keep, int64_t magnitude_end, int64_t tile_count, std::span<uint64_t> entries);
 
   static int64_t keep_for(double density, int64_t n);
   static int64_t wanted_entries(int64_t n);  // beyond this, more scratch saves nothing
@@ -73,7 +73,7 @@ class Selector {
   void take_bin();
   void finish(int64_t threshold, int64_t last);
 
-  int64_t n_, keep_, end_, tile_elements_;
+  int64_t n_, keep_, end_, tile_count_;
   std::span<uint64_t> entries_;
   int index_bits_;
   int64_t runs_ = 0;

@@ -24,6 +24,7 @@ struct Job {
   TensorRef out;
   std::optional<TensorRef> base;
   std::vector<TensorRef> inputs;
+  int64_t cut_offset = 0;  // scope model: how many elements of the model come before this tensor's
 
   bool f64() const { return out.dtype == DType::f64; }
   int count() const { return static_cast<int>(inputs.size()); }
@@ -42,6 +43,30 @@ struct MergeCall {
   std::string isa;            // empty: the best there is
   int64_t tile_elements = 0;  // 0: a compromise of fewer reads and warmer caches
   bool allow_nonfinite = false;
+  uint64_t seed = 0;  // of what is drawn at random
+
+  const Values& values_of(const Job& job) const { return values[static_cast<size_t>(job.values)]; }
+  // What a gram method takes as one vector. A tensor of one row has no other.
+  Axis axis(const Job& job) const {
+    if (!method->axis || job.rows * job.cols == 0) return Axis::tensor;
+    const Axis axis = method->axis(values_of(job));
+    return job.rows == 1 ? Axis::tensor : axis;
+  }
+  // Whether whole rows must be in memory at once.
+  bool needs_rows(const Job& job) const {
+    return job.kind == Job::Kind::merge && (method->sparsifier == Sparsifier::ranked || axis(job) != Axis::tensor);
+  }
+  bool scopes_model() const {
+    return trims(method->sparsifier) && method->has("scope") && !values.empty() && values[0].flag("scope");
+  }
+  bool rescales(const Job& job) const { return method->has("rescale") && values_of(job).flag("rescale"); }
+  // Whether the L1 norm is asked for: there is something to restore.
+  bool measures_mass(const Job& job) const {
+    if (!rescales(job) || values_of(job).flag("rescale_by")) return false;
+    for (int k = 0; k < job.count(); ++k)
+      if (const double density = values_of(job).per_model("density", k); density > 0 && density < 1) return true;
+    return false;
+  }
 };
 
 }  // namespace fk

@@ -8,8 +8,10 @@
 #include <exception>
 #include <list>
 #include <thread>
+#include <utility>
 
 #include "cpu/fp_environment.hpp"
+#include "stream/model_scope.hpp"
 
 namespace fk {
 namespace {
@@ -19,8 +21,16 @@ using Clock = std::chrono::steady_clock;
 // Hands out units of work in the order of the jobs, so that files are read from front to back.
 class Schedule {
  public:
-  Schedule(const MergeContext& context, char* slots) : context_(context) {
-    for (int i = 0; i < context.plan.slots; ++i) free_slots_.push_back(slots + i * context.plan.slot_bytes);
+  Schedule(MergeContext& context, char* slots) : context_(context) {
+    const WorkspacePlan& plan = context.plan;
+    for (int i = 0; i < plan.slots; ++i) free_slots_.push_back(slots + i * plan.slot_bytes);
+    if (!context.call.scopes_model()) return;
+    // Until every model's cuts are known no tensor is begun, and the slots' memory serves to find them.
+    auto scope =
+        std::make_unique<ModelScope>(context, std::span(slots, static_cast<size_t>(plan.slots * plan.slot_bytes)));
+    scope_ = scope.get();
+    active_.emplace_back(std::move(scope), nullptr);
+    if (scope_->units() == 0) finish_scope(active_.back());
   }
 
   void run_worker(TileBuffers& buffers) {
@@ -30,9 +40,9 @@ class Schedule {
       while (Active* active = claim(lock)) {
         const int64_t unit = active->next++;
         lock.unlock();
-        active->run.work(unit, buffers);
+        active->run->work(unit, buffers);
         lock.lock();
-        if (++active->done == active->run.units()) finish_pass(*active, lock);
+        if (++active->done == active->run->units()) finish_pass(*active, lock);
       }
     } catch (...) {
       fail(std::current_exception());
@@ -57,8 +67,8 @@ class Schedule {
 
  private:
   struct Active {
-    Active(const MergeContext& context, const Job& job, char* slot) : run(context, job, slot), slot(slot) {}
-    JobRun run;
+    Active(std::unique_ptr<Run> run, char* slot) : run(std::move(run)), slot(slot) {}
+    std::unique_ptr<Run> run;
     char* slot;
     int64_t next = 0, done = 0;
     bool deciding = false;  // between two passes
@@ -69,8 +79,8 @@ class Schedule {
   Active* claim(std::unique_lock<std::mutex>& lock) {
     while (!error_) {
       for (Active& active : active_)
-        if (!active.deciding && active.next < active.run.units()) return &active;
-      if (next_job_ < context_.call.jobs.size() && !free_slots_.empty()) {
+        if (!active.deciding && active.next < active.run->units()) return &active;
+      if (next_job_ < context_.call.jobs.size() && !free_slots_.empty() && !scope_) {
         begin(context_.call.jobs[next_job_++]);
       } else if (finished()) {
         return nullptr;
@@ -83,8 +93,8 @@ class Schedule {
 
   void begin(const Job& job) {
     char* const slot = free_slots_.back();
-    active_.emplace_back(context_, job, slot);
-    if (active_.back().run.units() == 0) {  // a tensor without elements
+    active_.emplace_back(make_run(context_, job, {slot, static_cast<size_t>(context_.plan.slot_bytes)}), slot);
+    if (active_.back().run->units() == 0) {  // a tensor without elements
       active_.pop_back();
       context_.record.tensors_done.fetch_add(1, std::memory_order_relaxed);
       if (finished()) changed_.notify_all();
@@ -98,11 +108,13 @@ class Schedule {
   void finish_pass(Active& active, std::unique_lock<std::mutex>& lock) {
     active.deciding = true;
     lock.unlock();
-    const bool more = active.run.advance();
+    const bool more = active.run->advance();
     lock.lock();
     if (more) {
       active.next = active.done = 0;
       active.deciding = false;
+    } else if (active.run.get() == scope_) {
+      finish_scope(active);
     } else {
       free_slots_.push_back(active.slot);
       active_.remove_if([&](const Active& other) { return &other == &active; });
@@ -111,7 +123,16 @@ class Schedule {
     changed_.notify_all();
   }
 
-  const MergeContext& context_;
+  void finish_scope(Active& active) {
+    context_.model_cuts = &scope_->cuts();
+    finished_scope_ = std::move(active.run);
+    scope_ = nullptr;
+    active_.clear();  // there was nothing else
+  }
+
+  MergeContext& context_;
+  ModelScope* scope_ = nullptr;  // while it is under way
+  std::unique_ptr<Run> finished_scope_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::list<Active> active_;
@@ -122,9 +143,13 @@ class Schedule {
 
 TileBuffers cut_buffers(const WorkspacePlan& plan, char* from) {
   TileBuffers buffers;
-  for (int i = 0; i < plan.most_inputs; ++i) buffers.inputs.push_back(from + i * plan.tile_bytes);
-  buffers.output = from + plan.most_inputs * plan.tile_bytes;
-  buffers.scratch = buffers.output + plan.tile_bytes;
+  const auto take = [&](int64_t bytes) { return std::exchange(from, from + bytes); };
+  for (int i = 0; i < plan.most_inputs; ++i) buffers.inputs.push_back(take(plan.tile_bytes));
+  buffers.output = take(plan.tile_bytes);
+  for (int i = 1; i < plan.most_inputs; ++i) buffers.masks.push_back(reinterpret_cast<uint8_t*>(take(plan.mask_bytes)));
+  buffers.stored_masks.resize(buffers.masks.size());
+  buffers.row = take(plan.row_bytes);
+  buffers.scratch = from;
   buffers.loaded.resize(static_cast<size_t>(plan.most_inputs));
   return buffers;
 }
@@ -144,7 +169,7 @@ MergeOutcome run_merge(const MergeCall& call, char* workspace, MergeRecord& reco
   for (const Buffer& buffer : call.buffers)
     if (buffer.is_file()) posix_fadvise(buffer.file, 0, 0, POSIX_FADV_SEQUENTIAL);
 
-  const MergeContext context{call, plan, outcome.isa, record};
+  MergeContext context{call, plan, outcome.isa, record};
   Schedule schedule(context, workspace + plan.threads * plan.thread_bytes);
   std::vector<TileBuffers> buffers;
   for (int i = 0; i < plan.threads; ++i) buffers.push_back(cut_buffers(plan, workspace + i * plan.thread_bytes));

@@ -2,7 +2,7 @@
 #pragma once
 #include <functional>
 
-#include "stream/job_run.hpp"
+#include "stream/run.hpp"
 
 namespace fk {
 

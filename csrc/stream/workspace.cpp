@@ -8,6 +8,8 @@
 
 #include "cpu/reduce.hpp"
 #include "statistics/selector.hpp"
+#include "stream/gram_run.hpp"
+#include "stream/masks.hpp"
 
 namespace fk {
 namespace {
@@ -23,57 +25,111 @@ int available_cores() {
 
 int64_t aligned(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
+// What the jobs ask for at most.
+struct Needs {
+  int models = 1, itemsize = 1, bytes_per_element = 2;
+  int64_t elements = 0;              // of a tensor
+  int64_t columns = 0;               // of a tensor whose rows must be whole
+  int64_t slot = 0, least_slot = 0;  // bytes collected about a tensor under way: useful, indispensable
+  int64_t column_sums = 0;           // bytes of a tensor whose columns are vectors
+  bool f64 = false;
+};
+
+Needs needs_of(const MergeCall& call) {
+  const Method& method = *call.method;
+  const int cuts = method.sparsifier == Sparsifier::band ? 2 : 1;
+  Needs needs;
+  int64_t merged = 0;
+  for (const Job& job : call.jobs) {
+    int bytes = size_of(job.out.dtype) + (job.base ? size_of(job.base->dtype) : 0);
+    needs.itemsize = std::max({needs.itemsize, size_of(job.out.dtype), job.base ? size_of(job.base->dtype) : 1});
+    for (const TensorRef& input : job.inputs) {
+      bytes += size_of(input.dtype);
+      needs.itemsize = std::max(needs.itemsize, size_of(input.dtype));
+    }
+    needs.bytes_per_element = std::max(needs.bytes_per_element, bytes);
+    needs.models = std::max(needs.models, job.count());
+    needs.elements = std::max(needs.elements, job.units());
+    if (job.kind != Job::Kind::merge) continue;
+    needs.f64 |= job.f64();
+    merged += job.units();
+    if (call.needs_rows(job)) needs.columns = std::max(needs.columns, job.cols);
+    if (method.is_gram && call.axis(job) == Axis::column)
+      needs.column_sums = std::max(needs.column_sums, ColumnGramRun::bytes(job));
+    if (trims(method.sparsifier) && !call.scopes_model())
+      needs.slot = std::max(needs.slot, cuts * job.count() * Selector::wanted_entries(job.units()) * 8);
+    if (is_masked(method.sparsifier) && call.measures_mass(job))
+      needs.slot = std::max(needs.slot, Masks::stored_bytes(job));
+  }
+  if (call.scopes_model())
+    needs.slot = cuts * needs.models * Selector::wanted_entries(merged) * 8;  // shared out among the slots below
+  if (trims(method.sparsifier)) needs.least_slot = std::min(needs.slot, cuts * needs.models * Selector::kUnsampled * 8);
+  needs.least_slot = std::max(needs.least_slot, needs.column_sums);
+  needs.slot = std::max(needs.slot, needs.column_sums);
+  return needs;
+}
+
+[[noreturn]] void fail(const MergeCall& call, const Needs& needs, int64_t least) {
+  std::string rows;
+  if (needs.columns > 0)
+    for (const Job& job : call.jobs)
+      if (call.needs_rows(job) && job.cols == needs.columns) {
+        rows =
+            " (tensor '" + job.name + "' has rows of " + std::to_string(job.cols) + " elements, which are taken whole)";
+        break;
+      }
+  throw InvalidArgument("memory_limit is " + std::to_string(call.memory_limit) + " bytes; method '" +
+                        call.method->info->name + "' with " + std::to_string(needs.models) + " models needs at least " +
+                        std::to_string(least) + rows);
+}
+
 }  // namespace
 
 WorkspacePlan plan_workspace(const MergeCall& call) {
+  const Needs needs = needs_of(call);
+  const bool has_masks = is_masked(call.method->sparsifier) || call.method->has("rescale");
   WorkspacePlan plan{};
-  int most_models = 1, itemsize = 1, bytes_per_element = 2;
-  int64_t largest = 0, wanted_slot = 0;
-  for (const Job& job : call.jobs) {
-    int bytes = size_of(job.out.dtype) + (job.base ? size_of(job.base->dtype) : 0);
-    itemsize = std::max({itemsize, size_of(job.out.dtype), job.base ? size_of(job.base->dtype) : 1});
-    for (const TensorRef& input : job.inputs) {
-      bytes += size_of(input.dtype);
-      itemsize = std::max(itemsize, size_of(input.dtype));
-    }
-    bytes_per_element = std::max(bytes_per_element, bytes);
-    most_models = std::max(most_models, job.count());
-    largest = std::max(largest, job.units());
-    if (job.kind == Job::Kind::merge && call.method->trims_by)
-      wanted_slot = std::max(wanted_slot, job.count() * Selector::wanted_entries(job.units()) * 8);
-  }
-  plan.most_inputs = most_models + 1;
-  const int64_t scratch = aligned(std::max(fold_scratch_bytes(most_models), gram_scratch_bytes(most_models)));
-  const auto thread_bytes = [&](int64_t tile) { return (plan.most_inputs + 1) * aligned(tile * itemsize) + scratch; };
+  plan.most_inputs = needs.models + 1;
+  plan.row_bytes =
+      call.method->sparsifier == Sparsifier::ranked ? aligned(rank_row_bytes(needs.columns, needs.f64)) : 0;
+  const int64_t scratch = aligned(std::max(fold_scratch_bytes(needs.models), gram_scratch_bytes(needs.models)));
+  const auto mask_bytes = [&](int64_t tile) { return has_masks ? aligned(tile / 8) : 0; };
+  const auto thread_bytes = [&](int64_t tile) {
+    return (plan.most_inputs + 1) * aligned(tile * needs.itemsize) + needs.models * mask_bytes(tile) + plan.row_bytes +
+           scratch;
+  };
 
   plan.tile_elements = call.tile_elements;
   if (plan.tile_elements == 0)
     plan.tile_elements = std::max<int64_t>(
-        kSmallestTile, static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(kTileBudget / bytes_per_element))));
+        kSmallestTile,
+        static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(kTileBudget / needs.bytes_per_element))));
   if (plan.tile_elements % kSmallestTile || !std::has_single_bit(static_cast<uint64_t>(plan.tile_elements)))
     throw InvalidArgument("tile_elements is " + std::to_string(plan.tile_elements) +
                           "; expected 4096 times a power of two");
-  const auto fit = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max(largest, kSmallestTile))));
-  plan.tile_elements = std::min(plan.tile_elements, fit);
+  const auto power_of_two = [](int64_t n) {
+    return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max(n, kSmallestTile))));
+  };
+  const int64_t least_tile = power_of_two(needs.columns);
+  plan.tile_elements = std::max(std::min(plan.tile_elements, power_of_two(needs.elements)), least_tile);
   plan.threads = call.threads > 0 ? call.threads : available_cores();
   plan.threads = static_cast<int>(std::clamp<int64_t>(plan.threads, 1, 1024));
 
-  // What must be there at all: one slot's smallest buffer beside one thread's tiles.
-  const int64_t least_slot = wanted_slot ? std::min(wanted_slot, most_models * Selector::kUnsampled * 8) : 0;
   // A page less: a workspace the caller owns need not start on one.
   const int64_t limit = call.memory_limit > 0 ? call.memory_limit - kAlignment : INT64_MAX;
-  const auto needed = [&] { return plan.threads * (thread_bytes(plan.tile_elements) + least_slot) + least_slot; };
-  while (needed() > limit && plan.tile_elements > kSmallestTile && call.tile_elements == 0) plan.tile_elements /= 2;
+  const auto needed = [&] {
+    return plan.threads * (thread_bytes(plan.tile_elements) + needs.least_slot) + needs.least_slot;
+  };
+  while (needed() > limit && plan.tile_elements > least_tile && call.tile_elements == 0) plan.tile_elements /= 2;
   while (needed() > limit && plan.threads > 1) --plan.threads;
-  if (needed() > limit)
-    throw InvalidArgument("memory_limit is " + std::to_string(call.memory_limit) + " bytes; method '" +
-                          call.method->info->name + "' with " + std::to_string(most_models) +
-                          " models needs at least " + std::to_string(needed() + kAlignment));
-  plan.tile_bytes = aligned(plan.tile_elements * itemsize);
+  if (needed() > limit) fail(call, needs, needed() + kAlignment);
+  plan.tile_bytes = aligned(plan.tile_elements * needs.itemsize);
+  plan.mask_bytes = mask_bytes(plan.tile_elements);
   plan.thread_bytes = thread_bytes(plan.tile_elements);
   plan.slots = plan.threads + 1;
+  const int64_t wanted = call.scopes_model() ? std::max(needs.slot / plan.slots, needs.least_slot) : needs.slot;
   const int64_t room = (limit - plan.threads * plan.thread_bytes) / plan.slots / kAlignment * kAlignment;
-  plan.slot_bytes = std::min(aligned(wanted_slot), std::max(room, int64_t{0}));
+  plan.slot_bytes = std::min(aligned(wanted), std::max(room, int64_t{0}));
   return plan;
 }
 

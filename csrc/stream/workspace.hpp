@@ -9,7 +9,9 @@ struct WorkspacePlan {
   int64_t tile_elements;  // 4096 * 2^m
   int64_t tile_bytes;     // room for one input's tile
   int most_inputs;        // base included
-  int64_t thread_bytes;   // tiles of all inputs and the output, and a kernel's scratch
+  int64_t mask_bytes;     // room for one model's mask of a tile, 0 if there are none
+  int64_t row_bytes;      // room to rank a row, 0 if none are ranked
+  int64_t thread_bytes;   // tiles of all inputs and the output, masks, a row, and a kernel's scratch
   int slots;              // how many tensors may be under way at once
   int64_t slot_bytes;     // what is collected about one of them
   int64_t total() const { return threads * thread_bytes + slots * slot_bytes; }

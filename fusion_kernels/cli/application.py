@@ -12,7 +12,7 @@ import typer
 
 from fusion_kernels.cli import output
 from fusion_kernels.cli.arguments import Arguments, UsageError, for_merge, recipe_text
-from fusion_kernels.cli.options import complete_method, with_merge_arguments
+from fusion_kernels.cli.options import Load, complete_method, load_files, with_merge_arguments
 
 INTERRUPTED = 130  # what some versions of typer turn Ctrl-C into, without a word
 
@@ -133,6 +133,7 @@ def plan(arguments: Arguments, *, json: bool, print_recipe: bool, progress: bool
 @application.command()
 def methods(
     name: Annotated[str | None, typer.Argument(help="One method.", autocompletion=complete_method)] = None,
+    load: Load = None,
     json: Json = False,
     traceback: Traceback = False,
 ) -> int:
@@ -143,9 +144,11 @@ def methods(
     \b
     fusion-kernels methods
     fusion-kernels methods ties
+    fusion-kernels methods --load my.py
     """
     from fusion_kernels.cli import catalogue
 
+    load_files(load)
     catalogue.print_methods(name, json=json)
     return 0
 

@@ -9,6 +9,20 @@ import typer
 
 from fusion_kernels.cli.arguments import Arguments
 
+Load = Annotated[
+    list[str] | None,
+    typer.Option("--load", metavar="FILE.py", help="Python that registers methods of your own; repeatable."),
+]
+
+
+def load_files(paths: list[str] | None) -> None:
+    """Run the files given with --load."""
+    if paths:
+        from fusion_kernels.method_discovery import load_file
+
+        for path in paths:
+            load_file(path)
+
 
 def complete_method(incomplete: str) -> list[str]:
     from fusion_kernels import methods
@@ -48,6 +62,7 @@ def with_merge_arguments(run: Callable[..., int]) -> Callable[..., int]:
         on_unequal_integers: Annotated[
             Literal["error", "base"] | None, typer.Option(help="Integer tensors that differ. [default: error]")
         ] = None,
+        load: Load = None,
         output: Annotated[str | None, typer.Option("-o", "--output", help="A folder, or one file.")] = None,
         max_shard_size: Annotated[str | None, typer.Option(help="Largest file. [default: 5GB]")] = None,
         overwrite: Annotated[bool | None, typer.Option("--overwrite", help="Replace files that exist.")] = None,
@@ -73,6 +88,7 @@ def with_merge_arguments(run: Callable[..., int]) -> Callable[..., int]:
         json: Annotated[bool, typer.Option("--json", help="Print result or error as JSON.")] = False,
         traceback: Annotated[bool, typer.Option("--traceback", help="Show where an error came from.")] = False,
     ) -> int:
+        load_files(load)
         options = {
             "method": method,
             "base": base,

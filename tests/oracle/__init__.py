@@ -1,9 +1,10 @@
 """Oracles: every merging method written a second time, readably, so that the tests can doubt the engine.
 
-One file per method. Each has EXAMPLE (worked by hand), `merge(base, models, parameters, working)`, `tolerance(models)`
-and `variants(models)`. The arrays come in the compute type (float32, or float64 where the output is F64); `working`
-is the type in which the arithmetic goes on: wider than the compute type to ask how far the engine is from the truth,
-the compute type itself to ask for the engine's very bits.
+One file per method. Each has EXAMPLE (worked by hand), `merge(inputs, working)`, `tolerance(models)` and
+`variants(models)`. The arrays come in the compute type (float32, or float64 where the output is F64); `working` is the
+type in which the arithmetic goes on: wider than the compute type to ask how far the engine is from the truth, the
+compute type itself to ask for the engine's very bits. What several methods share has a file of its own: `sparsifiers`,
+`consensus`, `gram`, `statistics`, `philox`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every oracle gives: a hand-worked example, a result with the size of its terms, a stated tolerance."""
+"""What every oracle takes and gives: one tensor's inputs, a hand-worked example, a result, a stated tolerance."""
 
 from __future__ import annotations
 
@@ -18,6 +18,31 @@ class Example:
     base: Sequence[float] | None
     parameters: Mapping[str, object]
     expected: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """One tensor of every model, and of the base where one is given, each of shape (rows, columns).
+
+    The arrays come in the compute type. `name`, the output tensor's, and `seed` decide what a random method draws.
+    """
+
+    base: np.ndarray | None
+    models: list[np.ndarray]
+    parameters: dict
+    name: str
+    seed: int
+
+    @property
+    def compute(self) -> Working:
+        return self.models[0].dtype.type
+
+    def deltas(self) -> list[np.ndarray]:
+        """What each model learned, rounded to the compute type; without a base, the models themselves."""
+        if self.base is None:
+            return self.models
+        with np.errstate(all="ignore"):
+            return [model - self.base for model in self.models]
 
 
 @dataclass(frozen=True)
@@ -61,12 +86,13 @@ def ulp(roundings: int) -> Tolerance:
 
 
 def weighted_sum(
-    values: Sequence[np.ndarray], weights: Sequence[float], working: Working
+    values: Sequence[np.ndarray], weights: Sequence[float] | Sequence[np.ndarray], working: Working
 ) -> tuple[np.ndarray, np.ndarray]:
     """Σ w·x in the order given, starting from the first term, and Σ |w·x|. Weights are rounded to the values' type."""
     with np.errstate(all="ignore"):
         compute = values[0].dtype.type
-        terms = [working(compute(w)) * v.astype(working) for w, v in zip(weights, values, strict=True)]
+        rounded = [np.asarray(w, np.float64).astype(compute).astype(working) for w in weights]
+        terms = [w * v.astype(working) for w, v in zip(rounded, values, strict=True)]
         total, magnitude = terms[0], np.abs(terms[0])
         for term in terms[1:]:
             total, magnitude = total + term, magnitude + np.abs(term)
@@ -77,7 +103,20 @@ def mass_of(weights: Sequence[float], normalize: bool) -> float:
     """What a sum of models is divided by, in double: Σw if normalize and that is not within 1e-8 of zero, else 1."""
     if not normalize:
         return 1.0
-    total = 0.0
-    for weight in weights:  # not sum(): since Python 3.12 it compensates its rounding errors
-        total += weight
+    total = total_of(weights)
     return total if abs(total) >= 1e-8 else 1.0
+
+
+def total_of(values: Sequence[float]) -> float:
+    """The sum in double, in the order given; sum() compensates its rounding errors since Python 3.12."""
+    total = 0.0
+    for value in values:
+        total += value
+    return total
+
+
+def in_turn(*groups: Sequence[dict]) -> list[dict]:
+    """As many parameter sets as the longest group has, each put together from one of every group, in turn."""
+    longest = max(len(group) for group in groups)
+    picks = ([group[i % len(group)] for group in groups] for i in range(longest))
+    return [{name: value for part in pick for name, value in part.items()} for pick in picks]

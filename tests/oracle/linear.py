@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from oracle.contract import Example, Merged, Tolerance, Working, mass_of, ulp, weighted_sum
+from oracle.contract import Example, Inputs, Merged, Tolerance, Working, mass_of, ulp, weighted_sum
 
 EXAMPLE = Example(
     models=[[1, 2, -4, 0], [5, 2, 0, 8]],
@@ -22,11 +22,11 @@ EXAMPLE = Example(
 )
 
 
-def merge(base: np.ndarray | None, models: list[np.ndarray], parameters: dict, working: Working) -> Merged:
+def merge(inputs: Inputs, working: Working) -> Merged:
     """(Σ w·x) / m with m = Σw rounded to the compute type, or 1."""
-    compute = models[0].dtype.type
-    mass = working(compute(mass_of(parameters["weight"], parameters["normalize"])))
-    total, magnitude = weighted_sum(models, parameters["weight"], working)
+    weights = inputs.parameters["weight"]
+    mass = working(inputs.compute(mass_of(weights, inputs.parameters["normalize"])))
+    total, magnitude = weighted_sum(inputs.models, weights, working)
     with np.errstate(all="ignore"):
         return Merged(total / mass, magnitude / abs(mass), magnitude)
 

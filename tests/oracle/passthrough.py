@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from oracle.contract import Example, Merged, Tolerance, Working, ulp
+from oracle.contract import Example, Inputs, Merged, Tolerance, Working, ulp
 
 EXAMPLE = Example(
     models=[[1, -2, 3, 0]],
@@ -20,11 +20,10 @@ EXAMPLE = Example(
 )
 
 
-def merge(base: np.ndarray | None, models: list[np.ndarray], parameters: dict, working: Working) -> Merged:
+def merge(inputs: Inputs, working: Working) -> Merged:
     """scale·x with the scale rounded to the compute type."""
-    compute = models[0].dtype.type
     with np.errstate(all="ignore"):
-        value = working(compute(parameters["scale"][0])) * models[0].astype(working)
+        value = working(inputs.compute(inputs.parameters["scale"][0])) * inputs.models[0].astype(working)
     return Merged(value, np.abs(value), np.abs(value))
 
 

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
-from oracle.contract import Example, Merged, Tolerance, Working, ulp, weighted_sum
-from oracle.statistics import dot
+from oracle.contract import Example, Inputs, Merged, Tolerance, Working, ulp
+from oracle.gram import Gram, combine
 
 EXAMPLE = Example(
     models=[[2, 0, 0, 0], [0, 4, 0, 0]],
@@ -25,31 +23,27 @@ EXAMPLE = Example(
 )
 
 
-def coefficients(models: list[np.ndarray], t: float, lerp_threshold: float) -> tuple[float, float]:
+def arc(gram: Gram, t: float, lerp_threshold: float) -> list[float]:
     """The two factors in double: of the arc, or of the chord.
 
     The chord where the models are nearly parallel, where one has no direction, and where a NaN or an overflow leaves
-    the angle unknown.
+    the angle unknown. Between exact opposites no arc is the shortest, so there too.
     """
-    first, second = models
-    chord = 1.0 - t, t
-    norms = math.sqrt(dot(first, first)) * math.sqrt(dot(second, second))
+    chord = [1.0 - t, t]
+    norms = math.sqrt(gram[0][0]) * math.sqrt(gram[1][1])
     if not norms > 0.0:
         return chord
-    cosine = dot(first, second) / norms
-    if not abs(cosine) <= lerp_threshold:
+    cosine = gram[0][1] / norms
+    if not abs(cosine) <= lerp_threshold or abs(cosine) >= 1.0:
         return chord
     angle = math.acos(cosine)
-    if math.sin(angle) == 0.0:
-        return chord
-    return math.sin((1.0 - t) * angle) / math.sin(angle), math.sin(t * angle) / math.sin(angle)
+    return [math.sin((1.0 - t) * angle) / math.sin(angle), math.sin(t * angle) / math.sin(angle)]
 
 
-def merge(base: np.ndarray | None, models: list[np.ndarray], parameters: dict, working: Working) -> Merged:
+def merge(inputs: Inputs, working: Working) -> Merged:
     """c0·x0 + c1·x1 with both coefficients rounded to the compute type."""
-    factors = coefficients(models, parameters["t"], parameters["lerp_threshold"])
-    total, magnitude = weighted_sum(models, factors, working)
-    return Merged(total, magnitude, magnitude)
+    parameters = inputs.parameters
+    return combine(inputs, working, lambda gram: arc(gram, parameters["t"], parameters["lerp_threshold"]))
 
 
 def tolerance(models: int) -> Tolerance:

@@ -1,7 +1,7 @@
-"""What methods ask to know about a whole tensor first: dot products in a fixed order, the largest elements.
+"""What methods ask to know about a whole tensor first: dot products in a fixed order, the largest elements, ranks.
 
 The dot product is a sum in float64 whose order depends on nothing but the length: blocks of 4096 elements from the
-tensor's start; in a block 64 lanes, lane l adding elements l, l + 64, ... in turn; the lanes are added in a binary
+vector's start; in a block 64 lanes, lane l adding elements l, l + 64, ... in turn; the lanes are added in a binary
 tree (l with l + 32, then + 16, ...), the blocks in a pairwise tree over their numbers, an odd last one carried up.
 """
 
@@ -17,26 +17,44 @@ LANES = 64
 
 def dot(left: np.ndarray, right: np.ndarray) -> float:
     """Σ left·right of two equally long arrays in the order above."""
+    return float(row_dots(left.reshape(1, -1), right.reshape(1, -1))[0])
+
+
+def row_dots(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Σ left·right of every row in the order above, which starts anew with the row."""
+    rows, columns = left.shape
+    unit = BLOCK if columns > BLOCK else LANES
+    blocks = max(1, -(-columns // BLOCK))
+    padded = np.zeros((rows, -(-columns // unit) * unit))  # a sum that starts at +0 does not change by +0
     with np.errstate(all="ignore"):
-        products = left.ravel().astype(np.float64) * right.ravel().astype(np.float64)
-        sums = [_block_sum(products[start : start + BLOCK]) for start in range(0, products.size, BLOCK)] or [0.0]
-        while len(sums) > 1:
-            pairs = [sums[i] + sums[i + 1] for i in range(0, len(sums) - 1, 2)]
-            sums = pairs + sums[len(pairs) * 2 :]
-        return float(sums[0])
+        padded[:, :columns] = left.astype(np.float64) * right.astype(np.float64)
+        steps = padded.reshape(rows, blocks, padded.shape[1] // (blocks * LANES), LANES)
+        lanes = np.zeros((rows, blocks, LANES))
+        for step in range(steps.shape[2]):
+            lanes = lanes + steps[:, :, step]
+        width = LANES
+        while width > 1:
+            width //= 2
+            lanes = lanes[:, :, :width] + lanes[:, :, width : 2 * width]
+        sums = lanes[:, :, 0]
+        while sums.shape[1] > 1:
+            paired = sums.shape[1] // 2 * 2
+            sums = np.concatenate([sums[:, 0:paired:2] + sums[:, 1:paired:2], sums[:, paired:]], axis=1)
+        return sums[:, 0]
 
 
-def _block_sum(products: np.ndarray) -> np.float64:
-    padded = np.zeros(-(-products.size // LANES) * LANES)
-    padded[: products.size] = products
-    lanes = np.zeros(LANES)
-    for row in padded.reshape(-1, LANES):
-        lanes = lanes + row
-    width = LANES
-    while width > 1:
-        width //= 2
-        lanes = lanes[:width] + lanes[width:]
-    return lanes[0]
+def column_dots(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Σ left·right of every column in float64, one row after the other."""
+    with np.errstate(all="ignore"):
+        sums = np.zeros(left.shape[1])
+        for a, b in zip(left.astype(np.float64), right.astype(np.float64), strict=True):
+            sums = sums + a * b
+        return sums
+
+
+def magnitude_sum(values: np.ndarray) -> float:
+    """Σ |v| over the whole tensor, in the order of a dot product."""
+    return dot(np.abs(values), np.ones_like(values))
 
 
 def kept_count(density: float, size: int) -> int:
@@ -56,10 +74,22 @@ def magnitude_order(values: np.ndarray) -> np.ndarray:
     return np.minimum(magnitude, above_infinity)
 
 
-def kept(values: np.ndarray, density: float) -> np.ndarray:
-    """Mask of the kept_count() largest magnitudes; of equals the ones that come first (a stable sort decides)."""
-    order = magnitude_order(values)
-    descending = np.iinfo(order.dtype).max - order
-    mask = np.zeros(order.size, dtype=bool)
-    mask[np.argsort(descending, kind="stable")[: kept_count(density, order.size)]] = True
+def descending(values: np.ndarray) -> np.ndarray:
+    """Per row: its columns from the largest magnitude to the smallest, equals by column (a stable sort decides)."""
+    order = magnitude_order(np.ascontiguousarray(values)).reshape(values.shape)
+    return np.argsort(np.iinfo(order.dtype).max - order, axis=-1, kind="stable")
+
+
+def kept(values: np.ndarray, density: float, skipped: int = 0) -> np.ndarray:
+    """Mask of the kept_count() largest magnitudes after the `skipped` largest; of equals the ones that come first."""
+    mask = np.zeros(values.size, dtype=bool)
+    mask[descending(values.ravel())[skipped : skipped + kept_count(density, values.size)]] = True
     return mask.reshape(values.shape)
+
+
+def ranks(values: np.ndarray) -> np.ndarray:
+    """Per row: 0 for the smallest magnitude, columns - 1 for the largest; of equals the first has the higher rank."""
+    places = descending(values)
+    found = np.empty_like(places)
+    np.put_along_axis(found, places, np.arange(values.shape[-1])[::-1].reshape(1, -1), axis=-1)
+    return found

@@ -16,10 +16,12 @@ Yadav et al. 2023, arXiv:2306.01708. By hand, density 0.5 (two of four kept), we
 
 from __future__ import annotations
 
-import numpy as np
+from oracle import consensus
+from oracle.consensus import sign_tolerance as tolerance
+from oracle.contract import Example, Inputs, Merged, Working, in_turn
+from oracle.sparsifiers import RESCALING, densities, top
 
-from oracle.contract import Example, Merged, Tolerance, Working, ulp
-from oracle.statistics import kept, magnitude_order
+__all__ = ["EXAMPLE", "merge", "tolerance", "variants"]
 
 EXAMPLE = Example(
     models=[[5, 2, -2, 1], [-1, 1, 2, 5]],
@@ -28,6 +30,8 @@ EXAMPLE = Example(
         "weight": [1.0, 3.0],
         "density": [0.5, 0.5],
         "normalize": True,
+        "rescale": False,
+        "rescale_by": "l1",
         "lambda": 1.0,
         "scope": "tensor",
         "elect": "weighted",
@@ -38,81 +42,11 @@ EXAMPLE = Example(
 )
 
 
-def merge(base: np.ndarray | None, models: list[np.ndarray], parameters: dict, working: Working) -> Merged:
-    """base + lambda·(merged deltas). Everything a sign or a rank hangs on stays in the compute type."""
-    compute = models[0].dtype.type
-    weights = [compute(w) for w in parameters["weight"]]
-    with np.errstate(all="ignore"):
-        deltas = [model - base for model in models]
-        trimmed = [
-            np.where(kept(d, density), d, compute(0)) for d, density in zip(deltas, parameters["density"], strict=True)
-        ]
-        weighted = [w * d for w, d in zip(weights, trimmed, strict=True)]
-        agree = agreement(trimmed, weighted, parameters)
-        if parameters["merge_func"] == "max":
-            total = magnitude = partial = largest(weighted, agree).astype(working)
-        else:
-            total, magnitude, mass = (np.zeros(base.shape, working) for _ in range(3))
-            for w, term, agrees in zip(weights, weighted, agree, strict=True):
-                total = np.where(agrees, total + term.astype(working), total)
-                magnitude = np.where(agrees, magnitude + np.abs(term.astype(working)), magnitude)
-                mass = np.where(agrees, mass + working(w), mass)
-            partial = magnitude
-            if parameters["normalize"]:
-                divisor = np.where(mass == 0, working(1), mass)
-                total, magnitude = total / divisor, magnitude / divisor
-        scale = working(compute(parameters["lambda"]))
-        start = base.astype(working)
-        return Merged(start + scale * total, np.abs(start) + np.abs(scale * magnitude), np.abs(partial))
-
-
-def agreement(trimmed: list[np.ndarray], weighted: list[np.ndarray], parameters: dict) -> list[np.ndarray]:
-    """Per model, where its sign is strictly the elected one. Zeros agree with nobody; a NaN sum elects nobody."""
-    votes = weighted if parameters["elect"] == "weighted" else trimmed
-    elected = votes[0]
-    for vote in votes[1:]:
-        elected = elected + vote
-    agree = [((elected >= 0) & (vote > 0)) | ((elected < 0) & (vote < 0)) for vote in votes]
-    if parameters["zero_sign"] == "none":
-        agree = [agrees & (elected != 0) for agrees in agree]
-    return agree
-
-
-def largest(weighted: list[np.ndarray], agree: list[np.ndarray]) -> np.ndarray:
-    """The agreeing weighted delta of largest magnitude; of equals the earlier model's."""
-    best = np.zeros_like(weighted[0])
-    for term, agrees in zip(weighted, agree, strict=True):
-        larger = magnitude_order(term) > magnitude_order(best)
-        best = np.where(agrees & larger.reshape(best.shape), term, best)
-    return best
-
-
-def tolerance(models: int) -> Tolerance:
-    """K - 1 for the sum, K - 1 for the mass, one each for the division, lambda and the base."""
-    return ulp(2 * models + 1)
+def merge(inputs: Inputs, working: Working) -> Merged:
+    """The largest of each delta, merged under an elected sign."""
+    return consensus.sign(inputs, top(inputs), working)
 
 
 def variants(models: int) -> list[dict]:
-    """Parameter sets worth testing: the three presets, every option both ways, densities from none to all."""
-    mergekit = {
-        **EXAMPLE.parameters,
-        "weight": [1.0] * models,
-        "density": [0.2] * models,
-    }
-    uneven = {**mergekit, "weight": [0.3 + 0.25 * i for i in range(models)]}
-    signed = {**mergekit, "weight": [(-0.5) ** i for i in range(models)]}
-    spread = [0.0, 1.0, 0.5, 0.001, 0.9, 0.33, 0.2, 0.75, 0.1]
-    return [
-        mergekit,
-        {**mergekit, "normalize": False, "lambda": 0.3},
-        {**uneven, "density": [1.0] * models},
-        {**uneven, "density": [0.0] * models},
-        {**uneven, "density": spread[:models]},
-        {**uneven, "density": spread[::-1][:models], "zero_sign": "none"},
-        {**uneven, "elect": "unweighted", "density": [0.7] * models},
-        {**signed, "elect": "unweighted", "zero_sign": "none", "normalize": False},
-        {**signed, "density": [0.6] * models},
-        {**signed, "merge_func": "max", "lambda": -2.0},
-        {**uneven, "merge_func": "max", "elect": "unweighted", "density": [0.5] * models},
-        {**mergekit, "weight": [(-1.0) ** i for i in range(models)], "density": [1.0] * models, "zero_sign": "none"},
-    ]
+    """Parameter sets worth testing: the presets, every option both ways, densities from none to all."""
+    return in_turn(consensus.sign_variants(models), densities(models), RESCALING[::-1], [{"scope": "tensor"}])

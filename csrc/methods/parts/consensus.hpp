@@ -1,0 +1,88 @@
+// consensus.hpp: how kept task vectors become one; the second half of a sparsified method.
+#pragma once
+#include "methods/parts/weighted_sum.hpp"
+
+namespace fk {
+
+//   merged = lambda * sum_k w_k kept_k         divided by sum_k w_k when normalize is on
+struct LinearConsensus : WeightedSum {
+  template <class T>
+  static void resolve(const Values& values, int k, Model<T>& model) {
+    model.weight = static_cast<T>(values.per_model("weight", k) * values.factor(k));
+  }
+  template <class T>
+  static void resolve(const Values& values, Shared<T>& shared) {
+    shared.scale = static_cast<T>(values.shared("lambda") / divisor(values));
+  }
+};
+
+//   elected = sign of sum_k w_k kept_k   (elect="unweighted": of sum_k kept_k)
+//   merged  = lambda * sum of the w_k kept_k that agree with it / sum of their w_k
+// Zeros agree with nobody. Where the elected sum is exactly 0, zero_sign="positive" elects +, "none" merges nothing.
+// merge_func="max" takes the agreeing w_k kept_k of largest magnitude (the first of equals) and divides by nothing.
+// Where nobody agrees, and where the sum is NaN, nothing is merged.
+struct SignConsensus {
+  template <class V>
+  struct Model {
+    V weight;
+    V vote;  // the weight in the election: without the model's own when it is unweighted
+    V mass;  // the weight in the divisor: 0 when nothing is divided
+  };
+  template <class T>
+  struct Shared {
+    T lambda;
+    bool take_largest, zero_elects_none;
+  };
+  template <class V>
+  struct State {
+    V elected, total, mass;
+  };
+
+  static constexpr int rounds = 2;
+
+  template <int Round, bool First, class V>
+  static FK_FN void step(State<V>& state, const V& kept, const Model<V>& model, const Shared<Element<V>>& shared) {
+    const V zero = splat<V>(0);
+    const V vote = kept * model.vote;
+    if constexpr (Round == 0) {
+      state.elected = First ? vote : V(state.elected + vote);
+    } else {
+      if constexpr (First) state.total = state.mass = zero;
+      // A negative election turns the votes round, so that one comparison tells who agrees; finish() sees to NaN and 0.
+      const V turned = negate_where(state.elected < zero, vote);
+      const Mask<V> agrees = turned > zero;
+      const V agreeing = select(agrees, V(kept * model.weight), zero);
+      if (shared.take_largest) {
+        state.total = select(magnitude_bits(agreeing) > magnitude_bits(state.total), agreeing, state.total);
+      } else {
+        state.total = state.total + agreeing;
+        state.mass = state.mass + select(agrees, model.mass, zero);
+      }
+    }
+  }
+
+  template <class V>
+  static FK_FN V finish(const State<V>& state, const Shared<Element<V>>& shared) {
+    const V zero = splat<V>(0);
+    const V merged = state.total / select(state.mass == zero, splat<V>(1), state.mass);
+    Mask<V> elects = state.elected == state.elected;
+    if (shared.zero_elects_none) elects = elects & (state.elected != zero);
+    return select(elects, merged, zero) * shared.lambda;
+  }
+
+  template <class T>
+  static void resolve(const Values& values, int k, Model<T>& model) {
+    const double weight = values.per_model("weight", k), factor = values.factor(k);
+    model.weight = static_cast<T>(weight * factor);
+    model.vote = values.flag("elect") ? static_cast<T>(factor) : model.weight;
+    model.mass = values.flag("normalize") && !values.flag("merge_func") ? static_cast<T>(weight) : T(0);
+  }
+  template <class T>
+  static void resolve(const Values& values, Shared<T>& shared) {
+    shared.lambda = static_cast<T>(values.shared("lambda"));
+    shared.take_largest = values.flag("merge_func");
+    shared.zero_elects_none = values.flag("zero_sign");
+  }
+};
+
+}  // namespace fk

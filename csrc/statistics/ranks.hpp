@@ -1,0 +1,43 @@
+// ranks.hpp: which elements of a row are kept when the probability rises with the rank of their magnitude.
+//
+// An element of draw u is kept if its rank is at least the smallest rank r with u < kept_draws(p(r)). Most draws are
+// decided without any rank; for the rest a histogram of the row brackets the rank, and only where the bracket does not
+// decide is the rank itself counted. Rows are never sorted.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace fk {
+
+// The least rank at which each draw is kept, for one model and one length of rows.
+class RankTable {
+ public:
+  RankTable() = default;
+  RankTable(double density, double epsilon, int64_t columns);
+
+  bool empty() const { return lowest_ == 0; }
+  bool always(uint32_t draw) const { return draw < lowest_; }
+  bool never(uint32_t draw) const { return draw >= lowest_ + ranks_.size(); }
+  uint32_t least_rank(uint32_t draw) const { return ranks_[draw - lowest_]; }
+
+ private:
+  uint32_t lowest_ = 0;
+  std::vector<uint32_t> ranks_;  // of the draws from lowest_ on
+};
+
+inline constexpr int kRankBins = 1024;
+constexpr int64_t rank_scratch_bytes(int64_t columns) { return columns * 16; }
+
+// Sets bit `first_bit + i` of `bits` where element from + i of the row is kept, for i < draws.size(). `magnitudes` is
+// the whole row; Bits is uint32_t or uint64_t. `scratch` has rank_scratch_bytes(columns) bytes.
+template <class Bits>
+void keep_by_rank(std::span<const Bits> magnitudes, int64_t from, std::span<const uint16_t> draws,
+                  const RankTable& table, uint8_t* bits, int64_t first_bit, char* scratch);
+
+extern template void keep_by_rank<uint32_t>(std::span<const uint32_t>, int64_t, std::span<const uint16_t>,
+                                            const RankTable&, uint8_t*, int64_t, char*);
+extern template void keep_by_rank<uint64_t>(std::span<const uint64_t>, int64_t, std::span<const uint16_t>,
+                                            const RankTable&, uint8_t*, int64_t, char*);
+
+}  // namespace fk

@@ -1,0 +1,48 @@
+// selection.hpp: where each model's deltas are trimmed, in one tensor or over all tensors of a model.
+#pragma once
+#include <functional>
+#include <memory>
+
+#include "cpu/select.hpp"
+#include "stream/job.hpp"
+
+namespace fk {
+
+// How many of n elements, in the order of select, come before each of a model's cuts: those kept and above, and those
+// dropped at the top.
+std::vector<int64_t> cut_ranks(const Method& method, const Values& values, int k, int64_t n);
+
+class Selection {
+ public:
+  Selection() = default;
+  // `tile_count` tiles are numbered in the order of their elements. `scratch` bounds what is collected, not the answer.
+  Selection(const Method& method, const Values& values, int models, int64_t n, int64_t tile_count, bool f64,
+            std::span<char> scratch);
+
+  enum class Pass { sample, scan, done };
+  Pass pass() const;
+  // Fills in the magnitudes of Selector::kRun elements of model k from `first` on.
+  using ReadMagnitudes = std::function<void(int k, int64_t first, int64_t* magnitudes)>;
+  void sample(const ReadMagnitudes& read);
+  bool wants(int k, int64_t tile) const;
+  void scan(int k, const DeltaSpan& span, int64_t first, int64_t tile, Isa isa);
+  void advance();  // when every tile has been scanned
+
+  // Between two ends, as offsets from `first`, what a kernel compares with does not change. Sorted; the last one is n.
+  std::vector<int64_t> ends(int64_t first, int64_t n) const;
+  // What model k's deltas are compared with at element `first`.
+  void apply(const Method& method, FoldParameters& parameters, int64_t first) const;
+  std::pair<int64_t, int64_t> limits(int k, int64_t first) const;  // above, ceiling
+
+ private:
+  struct CutOf {
+    int model, which;  // which: see Method::set_cut
+    std::unique_ptr<Selector> selector;
+  };
+  int64_t limit(const CutOf& cut, int64_t first) const;
+  int64_t highest() const { return f64_ ? INT64_MAX : INT32_MAX; }
+  std::vector<CutOf> cuts_;
+  bool f64_ = false;
+};
+
+}  // namespace fk
