@@ -17,7 +17,7 @@ foreach(isa scalar base avx2 avx512)
     # Which thread touches what does not depend on the width of the lanes.
     set_property(TARGET fk_kernels_${isa} PROPERTY COMPILE_DEFINITIONS FK_ISA=${isa} FK_WIDTH=1)
   else()
-    target_compile_options(fk_kernels_${isa} PRIVATE -fno-sanitize=null,object-size,pointer-overflow)
+    target_compile_options(fk_kernels_${isa} PRIVATE -fno-sanitize=alignment,null,object-size,pointer-overflow)
   endif()
 endforeach()
 

@@ -2,8 +2,9 @@
 #include "batch.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <new>
+
+#include "stream/model_scope.hpp"
 
 namespace fk::test {
 namespace {
@@ -38,20 +39,11 @@ double draw_number(Random& random, const Param& param) {
   return random.one_in(2) ? random.uniform(-2, 2) : double(random.below(4)) - 1;
 }
 
-// Parameters that are each in range may still not go together, as a method may say itself.
-template <class M>
-bool go_together(const M& method, const Values& values, int count) {
-  if constexpr (requires { method.problem(values, 0); }) {
-    for (int k = 0; method.problem && k < count; ++k)
-      if (!method.problem(values, k).empty()) return false;
-  }
+// Parameters that are each in range may still not go together, as the method itself says; -1: of all models.
+bool go_together(const Method& method, const Values& values, int count) {
+  for (int k = -1; method.problem && k < count; ++k)
+    if (!method.problem(values, k).empty()) return false;
   return true;
-}
-
-// Where one threshold is found for a whole model, its tensors follow one another.
-template <class J>
-void follow(J& job, int64_t elements) {
-  if constexpr (requires { job.cut_offset; }) job.cut_offset = elements;
 }
 
 }  // namespace
@@ -90,6 +82,7 @@ bool draw_base(Random& random, const Method& method) {
 
 Batch::Batch(const Method& method, Values values) {
   call_.method = &method;
+  call_.seed = 0x123456789abcdef;
   call_.values.push_back(std::move(values));
 }
 
@@ -118,8 +111,6 @@ void Batch::add_merge(Random& random, const std::vector<DType>& dtypes, int coun
   };
   if (with_base) job.base = add_filled(1);
   for (int k = 0; k < count; ++k) job.inputs.push_back(add_filled(k + 2));
-  follow(job, elements_);
-  elements_ += n;
   call_.jobs.push_back(std::move(job));
 }
 
@@ -147,6 +138,7 @@ Outcome Batch::run(const How& how, const Observer& observe) {
   call_.threads = how.threads;
   call_.tile_elements = how.tile_elements;
   call_.memory_limit = how.memory_limit;
+  if (call_.scopes_model()) ModelScope::order(call_.jobs);
   for (size_t i = 0; i < blocks_.size(); ++i)
     if (is_output_[i]) std::fill_n(blocks_[i].data(), blocks_[i].size(), how.filler);
   Outcome outcome;

@@ -59,7 +59,6 @@ class Batch {
   MergeCall call_;
   std::deque<Exact> blocks_;
   std::vector<bool> is_output_;  // of each block, which is also the buffer of that number
-  int64_t elements_ = 0;         // merged so far
 };
 
 // Whether to give a base: some methods need one, some take none, some do either.

@@ -76,7 +76,11 @@ inline constexpr const char* kPatternNames[] = {"noise", "bits", "few", "zeros",
 inline void fill(Random& random, DType dtype, Pattern pattern, const Exact& to) {
   const int size = size_of(dtype);
   if (pattern == Pattern::bits || !info(dtype).floating) {
-    for (int64_t i = 0; i < to.size(); ++i) to.data()[i] = static_cast<char>(random.next());
+    uint64_t code = random.next();  // of 16 bits, each comes once in 65536 elements
+    for (int64_t i = 0; i < to.size() / size; ++i) {
+      code = size <= 2 ? code + 40503 : random.next();
+      std::memcpy(to.data() + i * size, &code, static_cast<size_t>(size));
+    }
     return;
   }
   static const std::vector<double> kEdges{0.0,    -0.0,     1e-45,     -1e-40,       6e-8, 448,       65504,

@@ -36,22 +36,24 @@ std::unique_ptr<Batch> make_batch(Random random, const Method& method) {
 
 void check_threads(const Method& method) {
   const std::string name = method.info->name;
-  for (const uint64_t seed : {1, 2}) {
+  int succeeded = 0;
+  for (uint64_t seed = 1; succeeded < 2; ++seed) {
+    CHECK(seed < 100, name, ": hardly any parameters are accepted");
     const std::unique_ptr<Batch> batch = make_batch(Random(seed), method);
     const Outcome reference = batch->run({.threads = 1});
+    if (!reference.error.empty()) continue;
+    ++succeeded;
     int64_t bytes = 0;
     for (const Job& job : batch->call().jobs) bytes += job.bytes();
-    if (reference.error.empty())
-      CHECK(reference.tensors_done == std::ssize(batch->call().jobs) && reference.bytes_written == bytes, name);
+    CHECK(reference.tensors_done == std::ssize(batch->call().jobs) && reference.bytes_written == bytes, name);
     batch->call().threads = 3;
     const int64_t least = least_memory(batch->call());
     for (const How& how : std::vector<How>{{.threads = 2, .filler = 1},
                                            {.threads = 7, .tile_elements = 4096, .filler = 2},
                                            {.threads = 3, .memory_limit = least, .filler = -1}}) {
       const Outcome outcome = batch->run(how);
-      CHECK(outcome == reference, name, ", ", how.threads, " threads, seed ", seed, "; one thread: ", reference.error,
-            "; here: ", outcome.error);
-      CHECK(outcome.tensors_done == reference.tensors_done || !reference.error.empty(), name);
+      CHECK(outcome == reference, name, ", ", how.threads, " threads, seed ", seed, ": ", outcome.error);
+      CHECK(outcome.tensors_done == reference.tensors_done && outcome.bytes_written == bytes, name);
     }
     CHECK(contains(batch->run({.threads = 3, .memory_limit = least - 1}).error, text("at least ", least)), name);
   }
@@ -64,7 +66,7 @@ void check_two_merges_at_once(const Method& method) {
     const std::jthread beside([&] { outcomes[0] = one->run({.threads = 2}); });
     outcomes[1] = other->run({.threads = 2});
   }
-  CHECK(outcomes[0] == outcomes[1], method.info->name);
+  CHECK(outcomes[0].bytes == outcomes[1].bytes, method.info->name, ": ", outcomes[0].error, outcomes[1].error);
 }
 
 // A merge that takes minutes, in little memory: the same tensor again and again, written to nowhere.
