@@ -149,7 +149,7 @@ def test_missing_shards_are_all_named(tmp_path: Path) -> None:
     folder = write_sharded(tmp_path / "m", {f"{letter}.safetensors": {letter: [4]} for letter in "abc"})
     (folder / "a.safetensors").unlink()
     (folder / "c.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match=r"2 of the 3 files .* a\.safetensors, c\.safetensors"):
+    with pytest.raises(FileNotFoundError, match=r"2 of the 3 files .* 'a\.safetensors', 'c\.safetensors'"):
         open_source(folder)
 
 

@@ -23,14 +23,15 @@ std::unique_ptr<Batch> make_batch(Random random, const Method& method) {
   const DType out = random.pick(kFloats);
   std::vector<DType> dtypes{out, out};
   for (int k = 0; k < count; ++k) dtypes.push_back(random.one_in(2) ? out : random.pick(kFloats));
-  for (int i = 0; i < 120; ++i) {
-    const Shape shape = i % 40 == 7 ? Shape{61 + random.below(40), 1009} : Shape{random.below(9), random.below(300)};
+  for (int i = 0; i < 60; ++i) {
+    const Shape shape = i % 30 == 7 ? Shape{61 + random.below(40), 1009} : Shape{random.below(9), random.below(300)};
     const Pattern pattern = random.one_in(3) ? Pattern::few : Pattern::noise;
     batch->add_merge(random, dtypes, count, with_base, shape, pattern);
     const DType any = kDTypes[static_cast<size_t>(random.below(std::size(kDTypes)))].dtype;
     if (i % 10 == 0) batch->add_copy(random, any, shape, Job::Kind::copy, 1);
-    if (i % 10 == 5) batch->add_copy(random, any, {3, 20000}, Job::Kind::equal, 3);
+    if (i % 10 == 5) batch->add_copy(random, any, {3, 5000}, Job::Kind::equal, 3);
   }
+  batch->add_copy(random, DType::i64, {3, 50000}, Job::Kind::copy, 1);  // enough bytes that threads are started
   return batch;
 }
 
