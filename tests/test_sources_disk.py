@@ -153,6 +153,13 @@ def test_missing_shards_are_all_named(tmp_path: Path) -> None:
         open_source(folder)
 
 
+def test_names_in_an_index_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    folder = write_index(tmp_path / "model", {"w": "\x1b[2J\n.safetensors"})
+    with pytest.raises(FileNotFoundError, match=r"\\x1b\[2J\\n\.safetensors'") as caught:
+        open_source(folder)
+    assert str(caught.value).isprintable()
+
+
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.ckpt"])
 def test_pickles_say_how_to_convert(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"\x80\x02")
