@@ -115,7 +115,7 @@ def _names(axes: Axes, points: list[tuple[float, float, str]]) -> None:
         axes.annotate(
             name, (x, y), (1.02, height), textcoords="axes fraction", va="center", fontsize=8, color=ROOF,
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": QUIET, "linewidth": 0.5, "alpha": 0.6, "shrinkB": 3, "relpos": (0, 0.5)},
+            arrowprops={"arrowstyle": "-", "color": QUIET, "linewidth": 0.5, "alpha": 0.6, "relpos": (0, 0.5)},
         )  # fmt: skip
 
 
