@@ -91,6 +91,7 @@ void any_threads_tiles_and_memory(Random& random, const Method& method) {
 
 int main(int argc, char** argv) {
   CHECK(registry().size() >= 5, "the methods are not linked in");
+  for (const std::string& isa : supported_isas()) std::printf("instruction set %s\n", isa.c_str());
   for (const auto& [name, method] : registry()) {
     Random random(argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 1);
     all_sizes(random, method);
