@@ -42,11 +42,12 @@ pytest: build  ## run the tests alone
 # The engine is compiled again, without Python, once for each of the sanitizers that exclude one another.
 test-sanitize: environment  ## native tests under ASan, UBSan and TSan, then a minute of fuzzed headers
 	@$(PIP) 'atheris==3.0.0 ; python_version >= "3.11"' 'atheris==2.3.0 ; python_version < "3.11"'
-	@for watched in address,undefined thread; do \
-	  built=build/sanitize-$$watched && echo "building and running the native tests: $$watched" && \
+	@mkdir -p build
+	@for sanitizer in asan tsan; do \
+	  built=build/sanitize-$$sanitizer && echo "building and running the native tests: $$sanitizer" && \
 	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cmake -S . -B $$built -G Ninja -DFK_NATIVE_TESTS=ON -DFK_WERROR=ON \
-	    -DFK_SANITIZE=$$watched >$$built.log && \
-	  $(BIN)/cmake --build $$built >>$$built.log || { cat $$built.log; exit 1; }; \
+	    -DFK_SANITIZER=$$sanitizer >$$built.log && $(BIN)/cmake --build $$built >>$$built.log \
+	    || { cat $$built.log; exit 1; }; \
 	  $(BIN)/ctest --test-dir $$built --output-on-failure -j "$$(nproc)" || exit 1; \
 	done
 	@echo "fuzzing headers and indexes for 60 seconds"
