@@ -13,9 +13,11 @@ endif()
 set(light -O1 -g1 -fno-omit-frame-pointer --param=asan-instrumentation-with-call-threshold=0)
 # Bits of floats wrap round by design, in kernels. Sizes, ranks and offsets must not, and they are the engine's.
 target_compile_options(fk_engine PRIVATE ${watch} ${light} -fno-wrapv)
+target_precompile_headers(fk_engine PRIVATE <functional> <map> <memory> <mutex> <string> csrc/core/registry.hpp)
 set(engine fk_engine)  # first: of what several files define, the version for any processor is linked
 foreach(isa scalar base avx2 avx512)
   target_compile_options(fk_kernels_${isa} PRIVATE ${watch} ${light})
+  target_precompile_headers(fk_kernels_${isa} PRIVATE csrc/core/method.hpp csrc/cpu/isa.hpp)
   list(APPEND engine fk_kernels_${isa})
   if(FK_SANITIZER STREQUAL "tsan")
     # Which thread touches what does not depend on the width of the lanes.
@@ -28,6 +30,7 @@ endforeach()
 add_library(fk_native_batch OBJECT tests/native/batch.cpp)
 target_link_libraries(fk_native_batch PUBLIC fk_engine)
 target_compile_options(fk_native_batch PUBLIC ${watch} ${light})
+target_precompile_headers(fk_native_batch PUBLIC tests/native/batch.hpp)
 target_link_options(fk_native_batch PUBLIC ${watch})
 
 # ThreadSanitizer of GCC 12 cannot start where the kernel randomises addresses further than it knows.
