@@ -54,6 +54,7 @@ def execute(work: Work, *, observer: Observer | None = None, workspace: Any = No
         threads=work.threads,
         memory_limit=work.memory_limit,
         allow_nonfinite=work.allow_nonfinite,
+        seed=work.seed,
         workspace=workspace,
         observer=observer,
     )
