@@ -10,7 +10,7 @@ NATIVE_SOURCES := $(wildcard CMakeLists.txt cmake/* csrc/*/* csrc/*/*/*)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help environment build test pytest lint format demo bench bench-kernels docs check-cuda clean
+.PHONY: help environment build test pytest test-sanitize lint format demo bench bench-kernels docs check-cuda clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,17 +39,32 @@ test: lint pytest  ## lint, then run every test
 pytest: build  ## run the tests alone
 	@$(BIN)/python -m pytest
 
+# The engine is compiled again, without Python, once for each of the sanitizers that exclude one another.
+test-sanitize: environment  ## native tests under ASan, UBSan and TSan, then a minute of fuzzed headers
+	@$(PIP) 'atheris==3.0.0 ; python_version >= "3.11"' 'atheris==2.3.0 ; python_version < "3.11"'
+	@mkdir -p build
+	@for sanitizer in asan tsan; do \
+	  built=build/sanitize-$$sanitizer && echo "building and running the native tests: $$sanitizer" && \
+	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cmake -S . -B $$built -G Ninja -DFK_NATIVE_TESTS=ON -DFK_WERROR=ON \
+	    -DFK_SANITIZER=$$sanitizer >$$built.log && $(BIN)/cmake --build $$built >>$$built.log \
+	    || { cat $$built.log; exit 1; }; \
+	  $(BIN)/ctest --test-dir $$built --output-on-failure -j "$$(nproc)" || exit 1; \
+	done
+	@echo "fuzzing headers and indexes for 60 seconds"
+	@$(BIN)/python -m tests.fuzz_headers build/fuzz -max_total_time=60 >build/fuzz.log 2>&1 \
+	  && tail -1 build/fuzz.log || { tail -40 build/fuzz.log; exit 1; }
+
 lint: build  ## ruff, mypy --strict, clang-format, documentation with warnings as errors
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy fusion_kernels
-	@git ls-files -z 'csrc/*.hpp' 'csrc/*.cpp' 'csrc/*.cuh' 'csrc/*.cu' 'csrc/*.h' \
+	@git ls-files -z 'csrc/*.hpp' 'csrc/*.cpp' 'csrc/*.cuh' 'csrc/*.cu' 'csrc/*.h' 'tests/native/*' \
 	  | xargs -0 -r $(BIN)/clang-format --dry-run --Werror
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir build/site
 
 format: environment  ## format Python and C++ in place
 	@$(BIN)/ruff check --fix --quiet . && $(BIN)/ruff format --quiet .
-	@git ls-files -z 'csrc/*.hpp' 'csrc/*.cpp' 'csrc/*.cuh' 'csrc/*.cu' 'csrc/*.h' | xargs -0 -r $(BIN)/clang-format -i
+	@git ls-files -z 'csrc/*.hpp' 'csrc/*.cpp' 'csrc/*.cuh' 'csrc/*.cu' 'csrc/*.h' 'tests/native/*' | xargs -0 -r $(BIN)/clang-format -i
 
 demo: build  ## fine-tune a real model on four real tasks, merge, evaluate, print the table
 	@$(BIN)/python -m examples.demo

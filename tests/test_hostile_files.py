@@ -167,6 +167,7 @@ INDEX_NAMES = [
     "a//b.safetensors",
     "model.bin",
     "..",
+    "a" * 255 + ".safetensors",
     "",
     7,
     None,

@@ -149,8 +149,15 @@ def test_missing_shards_are_all_named(tmp_path: Path) -> None:
     folder = write_sharded(tmp_path / "m", {f"{letter}.safetensors": {letter: [4]} for letter in "abc"})
     (folder / "a.safetensors").unlink()
     (folder / "c.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match=r"2 of the 3 files .* a\.safetensors, c\.safetensors"):
+    with pytest.raises(FileNotFoundError, match=r"2 of the 3 files .* 'a\.safetensors', 'c\.safetensors'"):
         open_source(folder)
+
+
+def test_names_in_an_index_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    folder = write_index(tmp_path / "model", {"w": "\x1b[2J\n.safetensors"})
+    with pytest.raises(FileNotFoundError, match=r"\\x1b\[2J\\n\.safetensors'") as caught:
+        open_source(folder)
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.ckpt"])

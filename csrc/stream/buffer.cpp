@@ -1,6 +1,7 @@
 // buffer.cpp: reads and writes that end only when every byte has moved.
 #include "stream/buffer.hpp"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -24,7 +25,9 @@ const char* Buffer::read(int64_t offset, int64_t bytes, char* scratch) const {
     if (got > 0) {
       done += got;
     } else if (got == 0) {
-      throw IoError(EIO, name() + " ends at byte " + std::to_string(offset + done) + ", before its last tensor does");
+      struct stat status {};
+      fstat(file, &status);  // the end may lie before the offset
+      throw IoError(EIO, name() + " ends at byte " + std::to_string(status.st_size) + ", before its last tensor does");
     } else if (errno != EINTR) {
       throw IoError(errno, "cannot read " + name() + ": " + std::strerror(errno));
     }

@@ -10,6 +10,7 @@ from fusion_kernels.errors import listing, quoted
 from fusion_kernels.sources.checkpoint import Checkpoint, FileStamp, TensorInfo
 from fusion_kernels.sources.safetensors_header import MAX_HEADER_BYTES, Header, load_object, read_header
 
+_LONGEST_NAME = 255  # characters of a file named by an index
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 
 
@@ -40,7 +41,7 @@ def open_folder(folder: Path, *, label: str) -> Checkpoint:
     if absent:
         raise FileNotFoundError(
             f"{folder}: {len(absent)} of the {len(shards)} files that {weights} names are missing: "
-            f"{listing(absent, limit=5)}; "
+            f"{listing(map(quoted, absent), limit=5)}; "
             "the download or copy is not complete"
         )
     headers = [read_header(file, buffer=number) for number, file in enumerate(files)]
@@ -120,12 +121,12 @@ def read_index(path: Path) -> dict[str, str]:
             or any(part in ("", ".", "..") for part in parts)
             or "\\" in file
             or "\0" in file
+            or len(file) > _LONGEST_NAME
         ):
             name = next(name for name, value in index.items() if value == file)
             raise ValueError(
                 f"{path}: tensor {quoted(name)}: the index names the file {quoted(file)}; only .safetensors files "
-                "inside the folder "
-                "are allowed (no absolute path, no '..')"
+                f"inside the folder are allowed (no absolute path, no '..', at most {_LONGEST_NAME} characters)"
             )
     return index
 

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from fusion_kernels.companions import GROUPS
-from fusion_kernels.errors import listing
+from fusion_kernels.errors import listing, quoted
 from fusion_kernels.sources.checkpoint import Buffer, Checkpoint
 from fusion_kernels.sources.folder import assemble, choose_weights, open_folder, read_config, read_index
 from fusion_kernels.sources.remote_header import is_transport_error, read_remote_header
@@ -38,7 +38,7 @@ class HubCheckpoint(Checkpoint):
         assert self.reference is not None
         missing = [shard for shard, file in zip(self.shards, self.files, strict=True) if not file.exists()]
         if missing:
-            with _explained(self.reference, self.revision, f"downloading {listing(missing, limit=3)}"):
+            with _explained(self.reference, self.revision, f"downloading {listing(map(quoted, missing), limit=3)}"):
                 snapshot_download(self.reference, revision=self.revision, allow_patterns=missing)
         if not self.stamps:
             for number, file in enumerate(self.files):
@@ -94,7 +94,9 @@ def _from_hub(reference: str, revision: str | None, commit: str, names: list[str
     shards = sorted(set(index.values())) if index is not None else [weights]
     absent = [shard for shard in shards if shard not in names]
     if absent:
-        raise FileNotFoundError(f"{reference} on the hub: {weights} names files it lacks: {listing(absent, limit=5)}")
+        raise FileNotFoundError(
+            f"{reference} on the hub: {weights} names files it lacks: {listing(map(quoted, absent), limit=5)}"
+        )
     files = [folder / shard for shard in shards]
     headers = [
         _header(reference, commit, shard, file, number)

@@ -1,0 +1,52 @@
+# native_tests: the engine and its native tests under sanitizers, without Python. One build directory a sanitizer.
+#
+# Optimised lightly, and with calls instead of inline checks, to compile in minutes. UndefinedBehaviorSanitizer's checks
+# of pointers are left out of the kernels: AddressSanitizer sees the same accesses, and they triple the compiler's time.
+set(FK_SANITIZER "asan" CACHE STRING "asan (and UndefinedBehaviorSanitizer) or tsan")
+enable_testing()
+
+if(FK_SANITIZER STREQUAL "tsan")
+  set(watch -fsanitize=thread)
+else()
+  set(watch -fsanitize=address,undefined -fno-sanitize-recover=all)
+endif()
+set(light -O1 -g1 -fno-omit-frame-pointer --param=asan-instrumentation-with-call-threshold=0)
+# Bits of floats wrap round by design, in kernels. Sizes, ranks and offsets must not, and they are the engine's.
+target_compile_options(fk_engine PRIVATE ${watch} ${light} -fno-wrapv)
+set(engine fk_engine)  # first: of what several files define, the version for any processor is linked
+foreach(isa scalar base avx2 avx512)
+  target_compile_options(fk_kernels_${isa} PRIVATE ${watch} ${light})
+  list(APPEND engine fk_kernels_${isa})
+  if(FK_SANITIZER STREQUAL "tsan")
+    # Which thread touches what does not depend on the width of the lanes.
+    set_property(TARGET fk_kernels_${isa} PROPERTY COMPILE_DEFINITIONS FK_ISA=${isa} FK_WIDTH=1)
+  else()
+    target_compile_options(fk_kernels_${isa} PRIVATE -fno-sanitize=alignment,null,object-size,pointer-overflow)
+  endif()
+endforeach()
+
+add_library(fk_native_batch OBJECT tests/native/batch.cpp)
+target_link_libraries(fk_native_batch PUBLIC fk_engine)
+target_compile_options(fk_native_batch PUBLIC ${watch} ${light})
+target_link_options(fk_native_batch PUBLIC ${watch})
+
+# ThreadSanitizer of GCC 12 cannot start where the kernel randomises addresses further than it knows.
+set(start)
+if(FK_SANITIZER STREQUAL "tsan" AND EXISTS /proc/sys/vm/mmap_rnd_bits)
+  file(READ /proc/sys/vm/mmap_rnd_bits random_bits)
+  if(random_bits GREATER 28)
+    set(start setarch ${CMAKE_SYSTEM_PROCESSOR} -R)
+  endif()
+endif()
+
+if(FK_SANITIZER STREQUAL "tsan")
+  set(native_tests pipeline selector)
+else()
+  set(native_tests methods pipeline files selector formats)
+endif()
+foreach(name IN LISTS native_tests)
+  add_executable(test_${name} tests/native/test_${name}.cpp)
+  target_link_libraries(test_${name} PRIVATE fk_native_batch ${engine})
+  add_test(NAME ${name} COMMAND ${start} $<TARGET_FILE:test_${name}>)
+  set_tests_properties(${name} PROPERTIES TIMEOUT 600)
+endforeach()
