@@ -36,7 +36,6 @@ from distance import distances
 from machine import facts
 from measure import Run, cool, run, spread, warm
 
-STARTUP_ROUNDS = 3
 SAMPLED_TENSORS = 6
 
 
@@ -46,6 +45,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--models", type=int, default=3, help="fine-tunes beside the base (default 3)")
     parser.add_argument("--rounds", type=int, default=7, help="of this engine and the floor (default 7)")
+    parser.add_argument("--startup-rounds", type=int, default=3, help="of the start-up alone (default 3)")
     parser.add_argument("--peer-rounds", type=int, default=7, help="of mergekit, in the first rounds (default 7)")
     parser.add_argument("--peer-budget", type=float, default=float("inf"), help="seconds after which mergekit stops")
     parser.add_argument("--mergekit", type=Path, help="its mergekit-yaml (default build/mergekit-venv, then PATH)")
@@ -97,7 +97,7 @@ class Bench:
         for contender in contenders.values():
             self.once(contender, self.tiny)
         found: dict[str, list[Run]] = {label: [] for label in contenders}
-        for _ in range(STARTUP_ROUNDS):
+        for _ in range(self.arguments.startup_rounds):
             for label, contender in contenders.items():
                 found[label].append(self.once(contender, self.tiny))
         return found

@@ -15,9 +15,10 @@ from contenders import Method, merged_models, settings
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from cases import Tensors
-from engine_calls import Merge, documented_bits, run_oracle, wider
+from engine_calls import Merge, run_oracle, wider
 from oracle.formats import decode, encode
 
+SEED = 0  # of a merge for which nobody says another
 LARGEST = 1 << 24  # elements; the oracle holds a whole tensor of every model in float64
 
 
@@ -93,9 +94,9 @@ def distances(
         if method.name == "slerp":
             codes = [start, *codes]
         tensors = Tensors(name, base.shapes()[name], "BF16", "BF16", start, ["BF16"] * len(codes), codes)
-        merge = Merge(tensors, settings(method.name, len(codes)))
-        truth = encode(run_oracle(method.name, merge, wider).value, "BF16")
-        documented = documented_bits(method.name, merge)
+        merge = Merge(tensors, settings(method.name, len(codes)), name, method.reads_base and method.name != "slerp")
+        truth = encode(run_oracle(method.name, merge, wider, SEED).value, "BF16")
+        documented = encode(run_oracle(method.name, merge, lambda compute: compute, SEED).value, "BF16")
         for label, reader in readers.items():
             found[label].add(reader.codes(name), truth, documented)
     return names, found

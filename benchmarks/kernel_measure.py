@@ -26,6 +26,7 @@ from fusion_kernels._native import native
 SELECT = "select"  # what finding the thresholds of ties costs: ties at density 0.2 less ties at density 1
 FOLD_ONLY = "ties, fold only"  # ties at density 1: nothing to select
 SAMPLE = (61, 1024)  # the shape of the tensor that is compared with the oracle
+QUICK_CACHE = 1 << 19  # bytes; with less, the engine would leave the threads aside
 IN_CACHE = 4  # tensors in cache fill a quarter of it
 TORCH_PAUSE = 0.01  # seconds; OpenMP's threads go on spinning for a while after torch is done
 
@@ -97,7 +98,7 @@ class Laboratory:
     @property
     def cache_bytes(self) -> int:
         """The last-level cache; what stands for it in a quick run."""
-        return 1 << 20 if self.settings.quick else last_level_cache()
+        return QUICK_CACHE if self.settings.quick else last_level_cache()
 
     def pool(self, dtype: str, elements: int) -> Pool:
         key = dtype, elements
@@ -192,8 +193,8 @@ class Measurement:
         sums = self.call.checksums()
         expected = self.lab.checksums.setdefault(key, sums)
         assert sums == expected, f"{self.point}: another instruction set or number of threads gives other bits"
-        sample = compare_with_oracle(self.method, self.point.dtype, self.point.instruction_set, self.models)
-        return {"checksums": [f"{value:08x}" for value in sums], "oracle_elements": sample}
+        compared = compare_with_oracle(self.method, self.point.dtype, self.point.instruction_set, self.models)
+        return {"checksums": [f"{value:08x}" for value in sums], "oracle_elements": compared}
 
     def row(self, times: list[float]) -> dict[str, Any]:
         """What is said about the point, of the kernels' times in every round."""
@@ -257,16 +258,26 @@ def torch_size(dtype: str) -> int:
 
 
 @cache
-def compare_with_oracle(method: str, dtype: str, instruction_set: str, models: int) -> int:
-    """Merge a sample and compare every bit with what the oracle says; the number of elements, 0 without an oracle."""
+def sample(method: str, dtype: str, models: int) -> tuple[Any, Any]:
+    """A small merge and the bits that the documented operations give; None for them without an oracle."""
     from cases import Case
-    from engine_calls import Merge, differing, documented_bits, run_engine
+    from engine_calls import Merge, documented_bits
     from oracle import ORACLES
 
-    if method not in ORACLES:
+    tensors = Case(SAMPLE, "fine_tunes", models).tensors(dtype)
+    merge = Merge(tensors, settings(method, models), "sample", base_is_apart(method))
+    return merge, documented_bits(method, merge) if method in ORACLES else None
+
+
+@cache
+def compare_with_oracle(method: str, dtype: str, instruction_set: str, models: int) -> int:
+    """Merge a sample and compare every bit with what the oracle says; the number of elements, 0 without an oracle."""
+    from engine_calls import differing, run_engine
+
+    merge, expected = sample(method, dtype, models)
+    if expected is None:
         return 0
-    merge = Merge(Case(SAMPLE, "fine_tunes", models).tensors(dtype), settings(method, models))
     outputs, _ = run_engine(method, [merge], instruction_set=instruction_set)
-    found = differing(outputs[0], documented_bits(method, merge))
+    found = differing(outputs[0], expected)
     assert not found, f"{method}, {dtype}, {instruction_set}: {found}"
-    return outputs[0].size
+    return len(expected)

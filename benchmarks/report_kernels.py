@@ -14,7 +14,7 @@ BOUND = 0.8  # of a roof: from here on the kernel is bound by it
 
 INTRODUCTION = (
     "Tensors in memory, of {rows} elements; {models} models and, where the method takes one, a base. The tensors of "
-    "one call are together at least {rotation:.1f} times the last-level cache ({cache:.0f} MiB) and every call starts "
+    "one call are together at least {rotation:.1f} times the last-level cache ({cache:g} MiB) and every call starts "
     "at another, so none is served from it. GB/s counts the bytes a method reads and writes, as often as it does "
     "(*passes*: these bytes over those of all tensors once). *Of copy*: share of the fastest copy of memory on as many "
     "threads, which counts its bytes the same way and runs in every round: {copies}. *In cache*: what the same kernel "
@@ -62,7 +62,7 @@ def _machine_line(machine: dict[str, Any]) -> str:
 
 def _introduction(found: list[Result], rows: list[Row]) -> str:
     sizes = sorted({row["elements"] // row["tensors"] for row in rows})
-    counts = [str(count) for count in sorted({row["models"] for row in rows})]
+    counts = sorted({row["models"] for row in rows})
     cache = found[0]["cache_bytes"]
     ways = {
         f"{copy['way']} on {threads} thread{'s' if threads != '1' else ''}"
@@ -71,7 +71,7 @@ def _introduction(found: list[Result], rows: list[Row]) -> str:
     }
     return INTRODUCTION.format(
         rows=" or ".join(f"{size:,}" for size in sizes),
-        models=" or ".join(counts),
+        models=f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0]),
         rotation=min(row["bytes_touched"] for row in rows) / cache,
         cache=cache / 2**20,
         copies=", ".join(sorted(ways)),

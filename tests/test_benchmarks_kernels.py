@@ -17,6 +17,12 @@ from fusion_kernels._native import native
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = ROOT / "benchmarks"
+# Every method, with the base it is given; without one too where it may be left out.
+BASES = [
+    (name, base)
+    for name in registered()
+    for base in {"required": [True], "optional": [True, False]}.get(method_table()[name]["base"], [False])
+]
 
 
 def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -103,16 +109,14 @@ def test_pytest_benchmark_runs_it_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("importable")
-@pytest.mark.parametrize("base", [True, False], ids=["base", "no-base"])
-@pytest.mark.parametrize("method", registered())
+@pytest.mark.parametrize(
+    ("method", "base"), BASES, ids=lambda value: value if isinstance(value, str) else f"base={value}"
+)
 def test_torch_expressions_are_the_methods(method: str, base: bool) -> None:
     """On float32 numbers without equals. Random draws are torch's own, so where there are any everything is kept."""
     from contenders import METHODS, settings
     from torch_expressions import EXPRESSIONS
 
-    role = method_table()[method]["base"]
-    if not base and role != "optional":
-        return  # the base is not a choice
     models = model_count(method, 3)
     tensors = Case((24, 65), "unrelated" if method == "slerp" else "fine_tunes", models).tensors("F32")
     parameters = settings(method, models)
@@ -120,8 +124,8 @@ def test_torch_expressions_are_the_methods(method: str, base: bool) -> None:
         parameters["density"] = [1.0] * models
     values = [torch.from_numpy(np.array(codes)).view(torch.float32) for codes in (tensors.base, *tensors.models)]
     start, *rest = (value.reshape(24, 65) for value in values)
-    expected = run_oracle(method, Merge(tensors, parameters), wider).value.reshape(24, 65)
-    got = EXPRESSIONS[method](start if role != "ignored" and base else None, rest, parameters)
+    expected = run_oracle(method, Merge(tensors, parameters, "", base), wider).value.reshape(24, 65)
+    got = EXPRESSIONS[method](start if base else None, rest, parameters)
     np.testing.assert_allclose(got.double().numpy(), expected.astype(np.float64), rtol=2e-5, atol=2e-7)
 
 

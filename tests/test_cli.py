@@ -254,7 +254,7 @@ def test_version(capsys):
 def test_completion_knows_the_methods():
     environment = os.environ | {"_FUSION_KERNELS_COMPLETE": "complete_bash", "COMP_WORDS": "fusion-kernels methods t"}
     done = subprocess.run(COMMAND, env=environment | {"COMP_CWORD": "2"}, capture_output=True, text=True)
-    assert done.stdout.split() == ["task_arithmetic", "ties"]
+    assert done.stdout.split() == ["task_arithmetic", "ties", "trimmed_mean"]
 
 
 def test_a_terminal_gets_a_bar(models):

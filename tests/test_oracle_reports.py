@@ -70,7 +70,9 @@ def test_a_result_that_is_not_finite_though_every_input_is_is_refused_by_name(me
         else:
             run_engine(method, [merge], allow_nonfinite=False)
     small = FORMATS[dtype].bits == 8 and FORMATS[dtype].saturates  # the largest e4m3fn do not overflow in float32
-    assert refused or small
+    # A middle value is one of the inputs; an average of them overflows only where float32 does on the way.
+    bounded = method in ("median", "trimmed_mean", "model_stock")
+    assert refused or small or bounded
 
 
 def test_an_instruction_set_that_cannot_run_is_refused_by_name() -> None:

@@ -56,6 +56,8 @@ def test_every_parameter_is_resolved_and_defaults_are_mergekits() -> None:
         "weight": (0.5, 0.5, 0.5),
         "density": (1.0, 1.0, 1.0),
         "normalize": True,
+        "rescale": False,
+        "rescale_by": "l1",
         "lambda": 1.0,
         "scope": "tensor",
         "elect": "weighted",
@@ -117,7 +119,8 @@ def test_unknown_parameters_get_a_suggestion_among_the_methods_own() -> None:
 
 def test_a_parameter_of_another_method_is_told_whose_it_is() -> None:
     message = failure("linear", {"weight": 1, "density": 0.5})
-    assert "'density' belongs to ties" in message
+    assert "'density' belongs to breadcrumbs, " in message
+    assert "ties)" in message
     assert "Did you mean" not in message
     assert "'t' belongs to slerp" in failure("ties", {"weight": 1, "t": 0.5})
 
@@ -178,8 +181,8 @@ def test_an_unknown_method_gets_a_suggestion_and_the_list() -> None:
 
 
 def test_a_method_of_mergekit_that_is_missing_here_is_refused_by_name() -> None:
-    with pytest.raises(NotImplementedError, match="'dare_ties' is not available yet"):
-        get_method("dare_ties")
+    with pytest.raises(NotImplementedError, match="'nearswap' is not available yet"):
+        get_method("nearswap")
 
 
 def test_suggestions_see_through_case_and_punctuation_but_do_not_guess() -> None:

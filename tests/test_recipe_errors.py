@@ -10,10 +10,8 @@ from recipe_texts import TIES, refused
 from fusion_kernels import Recipe
 
 
-def test_a_parameter_mergekit_applies_and_we_cannot_yet_is_refused_unless_it_changes_nothing() -> None:
-    assert "rescale=True is not available for ties" in refused(
-        TIES.replace("int8_mask", "rescale"), error=NotImplementedError
-    )
+def test_rescale_is_a_parameter_of_ties() -> None:
+    assert Recipe.parse(TIES.replace("int8_mask", "rescale")).arguments()["method"] == "ties"
     assert Recipe.parse(TIES.replace("int8_mask: true", "rescale: false")).arguments()["method"] == "ties"
 
 
@@ -72,7 +70,7 @@ def test_adapters_are_refused_by_name(tmp_path: Path, monkeypatch: pytest.Monkey
         ("    parameters: {weight: 0.7}", "    weight: 0.7", "write it under this model's 'parameters:'"),
         ("dtype: bfloat16", "t: 0.5", "write it under 'parameters:'"),
         ("int8_mask", "lambda_", "Did you mean 'lambda'?"),
-        ("int8_mask", "lerp_threshold", "it belongs to slerp"),
+        ("int8_mask", "lerp_threshold", "it belongs to nuslerp, slerp"),
         ("merge_method: ties", "merge_method: tie", "Did you mean 'ties'?"),
         ("merge_method: ties", "merge_method:", "merge_method: name a method"),
         ("merge_method: ties\n", "", "merge_method: name a method"),

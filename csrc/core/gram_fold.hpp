@@ -19,5 +19,7 @@ using GramDeltaSum = GramFold<Space::delta>;
 template <class M>
 inline constexpr bool is_gram_method =
     requires(std::span<const double> g, const Values& v, std::span<double> o) { M::coefficients(g, v, o); };
+template <class M>
+using FoldOf = std::conditional_t<is_gram_method<M>, GramSum, M>;
 
 }  // namespace fk

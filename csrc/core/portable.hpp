@@ -15,6 +15,13 @@
 #define FK_FN inline __attribute__((always_inline))
 #endif
 
+// Before a loop over models whose number is a constant.
+#if defined(__CUDACC__)
+#define FK_UNROLL _Pragma("unroll 8")
+#else
+#define FK_UNROLL _Pragma("GCC unroll 8")
+#endif
+
 #define FK_INLINE_LAMBDA __attribute__((always_inline))
 
 namespace fk {

@@ -30,7 +30,7 @@ void set_cut_as(FoldParameters& parameters, int k, int which, int64_t above) {
 
 template <class M>
 bool register_method(const FoldKernels& kernels) {
-  using F = std::conditional_t<is_gram_method<M>, GramSum, M>;
+  using F = FoldOf<M>;
   Method method{&M::info, M::params};
   method.sparsifier = sparsifier_of<M>();
   method.is_gram = is_gram_method<M>;

@@ -37,9 +37,15 @@ __global__ void fold_kernel(FoldArguments call) {
   const int64_t stride = int64_t(gridDim.x) * blockDim.x;
   for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; i < call.n; i += stride) {
     const float base = is_delta ? decode<DType::bf16, float>(call.base[i]) : 0.0f;
-    typename M::template State<float> state;
-    walk<M, 0>(state, base, call, i);
-    const float merged = M::finish(state, shared);
+    float merged;
+    if constexpr (is_combination<M>) {
+      merged = M::template combine<float>([&](int k) { return decode<DType::bf16, float>(call.models[k][i]); },
+                                          call.count, shared);
+    } else {
+      typename M::template State<float> state;
+      walk<M, 0>(state, base, call, i);
+      merged = M::finish(state, shared);
+    }
     call.out[i] = uint16_t(encode<DType::bf16, float>(is_delta ? base + merged : merged));
   }
 }

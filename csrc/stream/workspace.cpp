@@ -63,7 +63,7 @@ Needs needs_of(const MergeCall& call) {
   }
   if (call.scopes_model())
     needs.slot = cuts * needs.models * Selector::wanted_entries(merged) * 8;  // shared out among the slots below
-  if (trims(method.sparsifier)) needs.least_slot = std::min(needs.slot, cuts * needs.models * Selector::kUnsampled * 8);
+  if (trims(method.sparsifier)) needs.least_slot = std::min(needs.slot / cuts, needs.models * Selector::kUnsampled * 8);
   needs.least_slot = std::max(needs.least_slot, needs.column_sums);
   needs.slot = std::max(needs.slot, needs.column_sums);
   return needs;
@@ -110,8 +110,11 @@ WorkspacePlan plan_workspace(const MergeCall& call) {
   const auto power_of_two = [](int64_t n) {
     return static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(std::max(n, kSmallestTile))));
   };
-  const int64_t least_tile = power_of_two(needs.columns);
-  plan.tile_elements = std::max(std::min(plan.tile_elements, power_of_two(needs.elements)), least_tile);
+  // A vector's row must lie within a tile; a row that is ranked had better, or it is ranked for each of its tiles.
+  const int64_t row_tile = power_of_two(needs.columns);
+  const int64_t least_tile = call.method->is_gram ? row_tile : kSmallestTile;
+  plan.tile_elements = std::max(std::min(plan.tile_elements, power_of_two(needs.elements)),
+                                call.tile_elements == 0 ? row_tile : least_tile);
   plan.threads = call.threads > 0 ? call.threads : available_cores();
   plan.threads = static_cast<int>(std::clamp<int64_t>(plan.threads, 1, 1024));
 

@@ -20,12 +20,12 @@ struct RankAverage {
     const Int<V> last = splat_int<V>(static_cast<IntOf<Element<V>>>(count - 1 - shared.dropped));
     const V nothing = -splat<V>(0);  // added to any number, leaves it as it is
     V total = nothing, unordered = nothing;
-#pragma GCC unroll 8
+    FK_UNROLL
     for (int k = 0; k < count; ++k) {
       const V value = x(k);
       const Int<V> key = order(value);
       Int<V> rank = splat_int<V>(0);
-#pragma GCC unroll 8
+      FK_UNROLL
       for (int j = 0; j < count; ++j) {
         if (j == k) continue;
         const Int<V> other = order(V(x(j)));
