@@ -46,16 +46,10 @@ def execute(work: Work, *, observer: Observer | None = None, workspace: Any = No
         return tensorwise.execute(work, observer=observer, workspace=workspace)
     from fusion_kernels._native import native
 
-    parameters = jobs.parameter_set(work.resolved)
-    models = max((len(job[7]) for job in work.jobs if job[0] == "merge"), default=0)
-    wrong = native().problem(work.method.name, parameters, models) if models else None
-    if wrong is not None:
-        number, text = wrong
-        raise ValueError(f"{work.method.name}: {text}" + (f" (model {number})" if number >= 0 else ""))
     result: dict[str, Any] = native().execute(
         work.method.name,
         work.jobs,
-        [parameters],
+        [jobs.parameter_set(work.resolved)],
         work.buffers,
         threads=work.threads,
         memory_limit=work.memory_limit,

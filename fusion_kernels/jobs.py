@@ -11,7 +11,7 @@ from fusion_kernels.layout import OutputTensor, Place
 
 if TYPE_CHECKING:
     from fusion_kernels.matching import MatchedTensor, TensorRef
-    from fusion_kernels.parameters import Resolved
+    from fusion_kernels.parameters import MethodInfo, Resolved
     from fusion_kernels.sources import Checkpoint
 
 # A job as the native module takes it: (kind, name, rows, cols, parameter set, output, base, inputs), with output, base
@@ -110,33 +110,48 @@ def parameter_set(resolved: Resolved) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in resolved.values.items()}
 
 
-def bytes_read(tensors: Sequence[MatchedTensor], resolved: Resolved, kind: str) -> int:
-    """Bytes the engine reads: every input once, and once more what it must measure before it merges."""
-    again = _measured(resolved, kind, models=max((len(tensor.models) for tensor in tensors), default=0))
-    total = 0
+def reading(tensors: Sequence[MatchedTensor], resolved: Resolved, method: MethodInfo) -> tuple[int, int]:
+    """Bytes the engine reads, and how often it goes over a tensor at most.
+
+    Every input is read once, and once more for each thing to be measured before the merge: where to trim (the models
+    that are trimmed), what the rest is rescaled by (all), the dot products (all, but rows bring theirs along).
+    """
+    total, most = 0, 1
+    measures = _fold_measures(resolved, method)
     for tensor in tensors:
-        for _, info in _references(tensor):
-            total += info.nbytes
-        if again and tensor.kind == "merge":
-            total += sum(info.nbytes for (_, info), twice in zip(tensor.models, again, strict=True) if twice)
+        total += sum(info.nbytes for _, info in _references(tensor))
+        if tensor.kind != "merge":
+            continue
+        if method.kind == "gram":
+            whole_rows = _by_row(resolved) and _matrix(tensor.shape)[0] > 1
+            measures = [] if whole_rows else [[True] * len(tensor.models)]
+        for again in measures:
+            total += sum(info.nbytes for (_, info), wanted in zip(tensor.models, again, strict=True) if wanted)
             total += tensor.base.info.nbytes if tensor.base is not None else 0
-    return total
+        most = max(most, 1 + len(measures))
+    return total, most
 
 
-def passes(resolved: Resolved, kind: str) -> int:
-    """How often the engine goes over a tensor: twice where it must measure before it merges."""
-    return 2 if _measured(resolved, kind, models=1) else 1
-
-
-def _measured(resolved: Resolved, kind: str, *, models: int) -> list[bool]:
-    """Which models are read twice: all for a gram method, those that are trimmed for one with a density; or none."""
-    if kind == "matrix":
+def _fold_measures(resolved: Resolved, method: MethodInfo) -> list[list[bool]]:
+    """For each pass a fold method makes before it merges, which models it reads."""
+    values = resolved.values
+    densities = values.get("density")
+    if method.kind != "fold" or not isinstance(densities, tuple):
         return []
-    if kind == "gram":
-        return [True] * models
-    densities = resolved.values.get("density")
-    trimmed = [0 < float(density) < 1 for density in densities] if isinstance(densities, tuple) else []
-    return trimmed if any(trimmed) else []
+    thinned = [0 < float(density) < 1 for density in densities]
+    if not any(thinned):
+        return []
+    measures = [thinned] if method.trims else []
+    if values.get("rescale") and values.get("rescale_by") == "l1":
+        measures.append([True] * len(thinned))
+    return measures
+
+
+def _by_row(resolved: Resolved) -> bool:
+    """Whether a gram method takes each row as a vector of its own; mergekit's "row-wise" means the columns."""
+    values = resolved.values
+    by_row = values.get("nuslerp_flatten") is False and not values.get("nuslerp_row_wise")
+    return by_row or values.get("filter_wise") is True
 
 
 def _references(tensor: MatchedTensor) -> tuple[TensorRef, ...]:

@@ -28,12 +28,11 @@ Scalar = float | bool | str
 BaseRole = Literal["required", "optional", "ignored", "member"]
 
 # Methods of mergekit this engine does not run yet: known names deserve "not yet" instead of a guess at a typo.
-_NOT_YET = (
-    "arcee_fusion", "breadcrumbs", "breadcrumbs_ties", "dare_linear", "dare_ties", "della", "della_linear", "karcher",
-    "model_stock", "multislerp", "nearswap", "nuslerp", "ram", "ramplus_tl", "sce",
-)  # fmt: skip
+_NOT_YET = ("arcee_fusion", "nearswap", "ram", "ramplus_tl", "sce")
 # Names other tools use for a method we have.
 _ELSEWHERE = {"average": "linear", "mean": "linear", "simple_average": "linear", "weighted_average": "linear"}
+# Numbers of the engine that count something: whole for whoever gives them, or reads them in a recipe.
+_WHOLE = {("karcher", "max_iter")}
 
 
 class Missing:
@@ -115,12 +114,24 @@ class MethodInfo:
         """Whether a base that is given is not itself one of the merged models."""
         return self.base in ("required", "optional")
 
+    @property
+    def trims(self) -> bool:
+        """Whether it keeps the largest elements of each task vector, for which it must find where to cut first."""
+        return self.kind == "fold" and self.parameter("scope") is not None
+
+    @property
+    def draws(self) -> bool:
+        """Whether it keeps elements at random, so that its result hangs on the seed."""
+        return self.kind == "fold" and self.parameter("density") is not None and not self.trims
+
     @classmethod
     def from_native(cls, entry: Mapping[str, Any]) -> MethodInfo:
         """Build from one entry of the engine's own list of methods."""
         parameters = []
         for given in entry["parameters"]:
             known = {key: given[key] for key in Parameter.__dataclass_fields__ if key in given}
+            if (entry["name"], given["name"]) in _WHOLE:
+                known |= {"type": "integer", "default": int(given["default"])}
             parameters.append(Parameter(**{**known, "choices": tuple(given.get("choices") or ())}))
         known = {key: entry[key] for key in cls.__dataclass_fields__ if key in entry}
         known["paper"] = dict(entry.get("paper") or {})

@@ -56,8 +56,8 @@ def resolve(
     A per-model parameter takes one value for all, a sequence of exactly K, or ``{model: value}`` where a model left
     out gets the default. ``model_names`` are the merged models in order (for slerp-like methods the base comes first).
 
-    Raises ValueError naming method, parameter, model, value and what was expected; NotImplementedError for a value
-    that means something in other tools and cannot be done here yet.
+    Raises ValueError naming method, parameter, model, value and what was expected, also where values that are right
+    by themselves cannot stand together.
     """
     preset = check_preset(preset)
     names = list(model_names)
@@ -80,6 +80,8 @@ def resolve(
             values[parameter.name] = _default(method, parameter, preset)
         else:
             values[parameter.name] = check_value(method, parameter, value)
+    if method.kind != "matrix" and names:
+        _check_together(method, values, names)
     return Resolved(values, notes)
 
 
@@ -159,6 +161,18 @@ def by_model(method: MethodInfo, name: str, value: object, models: Sequence[str]
             f"give one value for all, or exactly {len(models)} in that order"
         )
     return dict(zip(models, values, strict=True))
+
+
+def _check_together(method: MethodInfo, values: Mapping[str, Value], names: Sequence[str]) -> None:
+    """Let the engine say which values cannot stand beside one another."""
+    from fusion_kernels._native import native
+
+    given = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+    wrong = native().problem(method.name, given, len(names))
+    if wrong is not None:
+        number, text = wrong
+        whose = f"model {names[number]!r}: " if number >= 0 else ""
+        raise ValueError(f"{method.name}: {whose}{text}")
 
 
 def _per_model(

@@ -18,8 +18,9 @@ class Plan:
     notes: what the result's reader should know (derived buffers, ignored keys).
     parameters: complete; per-model ones as {model: value}.
     dtypes: number of output tensors for each dtype code. files: those the merge writes, as far as headers tell.
-    reads, writes: weights read and written. passes: how often a tensor is gone over; 2 where it must be measured first
-    (its norms, the magnitude to cut at). What is read twice counts twice, although the smallest tensors are kept.
+    reads, writes: weights read and written. passes: how often a tensor is gone over at most: once, and once more for
+    each thing to be measured first (its norms, the magnitude to cut at, what rescaling makes up for). What is read
+    twice counts twice, although the smallest tensors are kept.
     ram: what the engine allocates, plus the result itself if it stays in memory.
     disk, disk_free: needed and free at the output; None for a result in memory.
     """

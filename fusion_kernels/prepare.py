@@ -9,6 +9,7 @@ from typing import Any
 from fusion_kernels import jobs
 from fusion_kernels.collection import paused_collection
 from fusion_kernels.destination import check_destination
+from fusion_kernels.drawing import draw_notes
 from fusion_kernels.errors import listing
 from fusion_kernels.execution import memory_bytes
 from fusion_kernels.layout import Place, lay_out
@@ -117,6 +118,7 @@ def _resolve(prepared: Prepared) -> None:
     given = {name: _for_merged(request, names, value) for name, value in request.parameters.items()}
     prepared.resolved = resolve(prepared.method, preset=request.preset, model_names=names, given=given)
     prepared.notes.extend(prepared.resolved.notes)
+    prepared.notes.extend(draw_notes(prepared.method, prepared.resolved, names, request.seed))
 
 
 def _for_merged(request: Request, names: Sequence[str], value: Any) -> Any:
@@ -152,7 +154,7 @@ def _match(prepared: Prepared) -> None:
     prepared.outputs, problems = jobs.output_tensors(matching.tensors, prepared.request.dtype)
     prepared.problems.extend(problems)
     if prepared.resolved is not None:
-        prepared.reads = jobs.bytes_read(matching.tensors, prepared.resolved, prepared.method.kind)
+        prepared.reads, prepared.passes = jobs.reading(matching.tensors, prepared.resolved, prepared.method)
 
 
 def _lay_out(prepared: Prepared) -> None:

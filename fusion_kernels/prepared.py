@@ -44,6 +44,7 @@ class Prepared:
     work: list[jobs.Job] = field(default_factory=list)
     memory_limit: int = 0
     reads: int = 0
+    passes: int = 1
     ram: int = 0
     problems: list[Exception] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -140,7 +141,6 @@ class Prepared:
     def plan(self) -> Plan:
         """What plan() shows of this merge."""
         request, target, layout = self.request, self.target, self.layout
-        method = self.method
         return Plan(
             method=request.method,
             preset=request.preset,
@@ -153,7 +153,7 @@ class Prepared:
             files=tuple(self.files()) if target is not None else (),
             reads=self.reads,
             writes=layout.total_size if layout is not None else 0,
-            passes=jobs.passes(self.resolved, method.kind) if method is not None and self.resolved is not None else 1,
+            passes=self.passes,
             ram=self.ram,
             disk=self.disk_needed() if target is not None else None,
             disk_free=target.free_bytes() if target is not None else None,

@@ -32,8 +32,6 @@ MERGEKIT_PARAMETERS = frozenset((
     "normalize_weights", "nuslerp_flatten", "nuslerp_row_wise", "r", "rescale", "scale", "select_topk", "t", "tol",
     "weight",
 ))  # fmt: skip
-# Parameters mergekit does apply and this engine cannot yet, with the value that changes nothing.
-_NOT_YET = {("ties", "rescale"): False}
 
 
 class RecipeReader:
@@ -119,7 +117,7 @@ class RecipeReader:
             at = f"{path}.{key}"
             parameter = method.parameter(key) if key != "lambda_" else None
             if parameter is None:
-                self._check_known(method, key, value, at)
+                self._check_known(method, key, at)
             self._check_plain(value, at)
             if parameter is None or unused or (of_model and not parameter.per_model):
                 checked[key] = value
@@ -132,14 +130,7 @@ class RecipeReader:
             checked[key] = self._checked(at, partial(check_value, method, parameter, value))
         return checked
 
-    def _check_known(self, method: MethodInfo, key: str, value: Any, at: str) -> None:
-        if (method.name, key) in _NOT_YET:
-            if value != _NOT_YET[method.name, key]:
-                raise NotImplementedError(
-                    f"{self._at(at)}: {key}={quoted(value)} is not available for {method.name} yet; remove it"
-                )
-            self.notes.append(f"{at}={quoted(value)} is what {method.name} does anyway")
-            return
+    def _check_known(self, method: MethodInfo, key: str, at: str) -> None:
         if key in method.ignored_keys or key in MERGEKIT_PARAMETERS:
             self.notes.append(f"{at} has no effect: {method.name} does not use it")
             return

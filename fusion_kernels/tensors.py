@@ -50,7 +50,8 @@ def merge_tensors(
     workspace: writable memory of at least :func:`workspace_bytes` (numpy or torch uint8, or any buffer) for the engine
         to use instead of allocating; a method written in Python has its tensors beside it.
     out: where to write: the result's shape and dtype, contiguous, sharing no memory with the inputs.
-    method_parameters: as in merge(): per model one value, one for each of K, or ``{model: value}``.
+    method_parameters: as in merge(): per model one value, one for each of K, or ``{model: value}``. The one tensor is
+        the whole model, so scope="model" trims as scope="tensor" does.
 
     Returns ``out``, or a new tensor of the inputs' library. Raises ValueError for inputs that cannot be merged, naming
     the one; NotImplementedError for what is not available yet.

@@ -67,8 +67,9 @@ def test_every_parameter_is_resolved_and_defaults_are_mergekits() -> None:
 
 
 def test_presets_gather_what_the_sources_disagree_on_and_a_given_value_wins() -> None:
-    paper = values("ties", "paper", scope="tensor")
+    paper = values("ties", "paper")
     assert paper["weight"] == (1.0, 1.0, 1.0), "required by mergekit, 1 in the paper"
+    assert paper["scope"] == "model"
     assert (paper["density"], paper["normalize"], paper["lambda"]) == ((0.2, 0.2, 0.2), True, 1.0)
     fusionbench = values("ties", "fusionbench")
     assert (fusionbench["normalize"], fusionbench["lambda"], fusionbench["scope"]) == (False, 0.3, "model")
@@ -180,9 +181,10 @@ def test_an_unknown_method_gets_a_suggestion_and_the_list() -> None:
         get_method("simple_average")
 
 
-def test_a_method_of_mergekit_that_is_missing_here_is_refused_by_name() -> None:
-    with pytest.raises(NotImplementedError, match="'nearswap' is not available yet"):
-        get_method("nearswap")
+@pytest.mark.parametrize("name", ["arcee_fusion", "nearswap", "ram", "ramplus_tl", "sce"])
+def test_a_method_of_mergekit_that_is_missing_here_is_refused_by_name(name: str) -> None:
+    with pytest.raises(NotImplementedError, match=f"'{name}' is not available yet"):
+        get_method(name)
 
 
 def test_suggestions_see_through_case_and_punctuation_but_do_not_guess() -> None:
@@ -198,7 +200,7 @@ def test_the_list_of_methods_is_short_to_read_and_complete_to_use() -> None:
     assert all(one.summary for one in every)
 
 
-@pytest.mark.parametrize("name", ["linear", "passthrough", "slerp", "task_arithmetic", "ties"])
+@pytest.mark.parametrize("name", [one.name for one in registry().values() if one.kind != "matrix"])
 def test_a_description_has_everything_for_people_and_for_programs(name: str) -> None:
     described = fusion_kernels.describe(name)
     page, entry = str(described), described.as_dict()
@@ -221,6 +223,20 @@ def test_the_description_of_ties_reads_as_documented() -> None:
 def test_describing_an_unknown_method_fails_as_merging_with_it_does() -> None:
     with pytest.raises(ValueError, match=r"Did you mean 'slerp'\?"):
         fusion_kernels.describe("serp")
+
+
+def test_values_right_by_themselves_may_be_wrong_together() -> None:
+    wrong = failure("della", {"weight": 1, "density": {"code": 0.1}, "epsilon": 0.2})
+    assert "della: model 'code': " in wrong
+    assert "density=0.1 and epsilon=0.2" in wrong
+    assert "add up to zero" in failure("multislerp", {"weight": [1, 1, -2]})
+    assert values("multislerp", weight=[1, 1, -2], normalize_weights=False)["weight"] == (1.0, 1.0, -2.0)
+
+
+def test_a_count_is_a_whole_number() -> None:
+    assert values("karcher", max_iter=20.0)["max_iter"] == 20
+    assert isinstance(values("karcher")["max_iter"], int)
+    assert "max_iter must be a whole number of at least 0, got 2.5" in failure("karcher", {"max_iter": 2.5})
 
 
 def test_every_default_and_preset_of_every_method_passes_its_own_checks() -> None:

@@ -98,7 +98,19 @@ def test_sizes_files_and_parameters_are_stated(models: list[Path], tmp_path: Pat
         ("ties", {"weight": 1}, 1),
         ("ties", {"weight": 1, "density": [1, 0.3]}, 2),
         ("ties", {"weight": 1, "preset": "paper", "scope": "tensor"}, 2),
+        ("ties", {"weight": 1, "density": 0.3, "rescale": True}, 3),
+        ("ties", {"weight": 1, "density": 0.3, "rescale": True, "rescale_by": "density"}, 2),
+        ("breadcrumbs", {"weight": 1, "density": 0.3, "rescale": True}, 3),
+        ("dare_ties", {"weight": 1, "density": 0.3}, 2),
+        ("dare_ties", {"weight": 1}, 1),
+        ("dare_ties", {"weight": 1, "density": 0.3, "rescale_by": "density"}, 1),
+        ("dare_ties", {"weight": 1, "density": 0.3, "rescale": False}, 1),
+        ("della_linear", {"weight": 1, "density": 0.3}, 2),
+        ("median", {}, 1),
         ("slerp", {"t": 0.5}, 2),
+        ("karcher", {}, 2),
+        ("model_stock", {}, 2),
+        ("nuslerp", {"weight": 1, "nuslerp_flatten": False, "nuslerp_row_wise": True}, 2),
     ],
 )
 def test_passes_and_bytes_are_those_of_the_merge(
@@ -116,17 +128,61 @@ def test_passes_and_bytes_are_those_of_the_merge(
     assert plan.ram >= report.workspace_bytes
 
 
-@pytest.mark.parametrize("density", [[0.5, 0.5], [1, 0.3], [1, 1]])
-def test_bytes_of_large_tensors_are_exact(tmp_path: Path, density: list[float]) -> None:
+# Of base, a, b: how often each is read.
+READS: list[tuple[str, dict[str, Any], tuple[int, int, int]]] = [
+    ("ties", {"density": [0.5, 0.5]}, (2, 2, 2)),
+    ("ties", {"density": [1, 0.3]}, (2, 1, 2)),
+    ("ties", {"density": [1, 1], "rescale": True}, (1, 1, 1)),
+    ("ties", {"density": [0, 0]}, (1, 1, 1)),
+    ("ties", {"density": [1, 0.3], "rescale": True}, (3, 2, 3)),
+    ("ties", {"density": [1, 0.3], "scope": "model"}, (2, 1, 2)),
+    ("breadcrumbs", {"density": [0.3, 0], "rescale": True, "scope": "model"}, (3, 3, 2)),
+    ("dare_linear", {"density": [0.3, 1]}, (2, 2, 2)),
+    ("dare_linear", {"density": [0.3, 1], "preset": "paper"}, (1, 1, 1)),
+    ("model_stock", {}, (2, 2, 2)),
+    ("model_stock", {"filter_wise": True}, (1, 1, 1)),
+    ("nuslerp", {"weight": 1, "nuslerp_flatten": False}, (1, 1, 1)),
+    ("nuslerp", {"weight": 1, "nuslerp_flatten": False, "nuslerp_row_wise": True}, (2, 2, 2)),
+    ("multislerp", {"weight": 1}, (2, 2, 2)),
+]
+
+
+@pytest.mark.parametrize(("method", "options", "times"), READS, ids=[f"{name}-{given}" for name, given, _ in READS])
+def test_bytes_of_large_tensors_are_exact(
+    tmp_path: Path, method: str, options: dict[str, Any], times: tuple[int, int, int]
+) -> None:
     random = np.random.default_rng(0)
     models = [tmp_path / f"{name}.safetensors" for name in ("base", "a", "b")]
     for model in models:
-        save_file({"w": random.standard_normal((2000, 1000), dtype=np.float32)}, model)
+        save_file({"w": random.standard_normal((2000, 1024), dtype=np.float32)}, model)
     # One thread: of several, one may fold the very tile it scanned last and need not read it again.
-    options: dict[str, Any] = {"method": "ties", "base": models[0], "weight": 1, "density": density, "threads": 1}
+    options = {"method": method, "base": models[0], "threads": 1, **options}
+    if "density" in options:
+        options["weight"] = 1
     plan = fusion_kernels.plan(models[1:], output=tmp_path / "out", **options)
     report = fusion_kernels.merge(models[1:], output=tmp_path / "out", **options)
+    assert plan.reads == sum(times) * 4 * 2000 * 1024
+    assert plan.passes == max(times)
     assert (plan.reads, plan.writes) == (report.bytes_read, report.bytes_written)
+
+
+def test_one_row_has_no_rows_to_bring_along(models: list[Path]) -> None:
+    base, *tuned = models
+    plan = fusion_kernels.plan(tuned, base=base, method="model_stock", filter_wise=True)
+    matrices, vector = 2 * 32 * 8 + 8 * 8, 8
+    assert plan.passes == 2
+    assert plan.reads == 3 * 4 * (matrices + 2 * vector)
+
+
+def test_trimming_a_whole_model_wants_one_precision(tmp_path: Path) -> None:
+    models = [tmp_path / f"{name}.safetensors" for name in ("base", "a")]
+    for model in models:
+        save_file({"half": np.ones(4, np.float32), "whole": np.ones(4, np.float64)}, model)
+    options: dict[str, Any] = {"base": models[0], "method": "ties", "preset": "paper"}
+    (problem,) = fusion_kernels.plan(models[1:], **options).problems
+    assert "scope='model'" in problem
+    assert "give one dtype for all" in problem
+    assert fusion_kernels.plan(models[1:], **options, dtype="float32").ok
 
 
 def test_nothing_is_written(models: list[Path], tmp_path: Path) -> None:

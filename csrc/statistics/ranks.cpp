@@ -2,67 +2,84 @@
 #include "statistics/ranks.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/draws.hpp"
 
 namespace fk {
 namespace {
 
-// Bins in the order of the magnitudes: one for 0, the topmost octaves finely, everything between in the second.
+// below[b] is how many elements lie in bins below b.
+void count_bins(std::span<const uint16_t> bins, int bin_count, uint32_t* below) {
+  // Neighbours are often equal: counted in turns, so that one count need not wait for the last.
+  uint32_t counts[2][kRankBins];
+  for (auto& one : counts) std::fill_n(one, bin_count, 0u);
+  size_t i = 0;
+  for (; i + 2 <= bins.size(); i += 2) {
+    ++counts[0][bins[i]];
+    ++counts[1][bins[i + 1]];
+  }
+  if (i < bins.size()) ++counts[0][bins[i]];
+  uint32_t total = 0;
+  for (int bin = 0; bin < bin_count; ++bin) {
+    below[bin] = total;
+    total += counts[0][bin] + counts[1][bin];
+  }
+  below[bin_count] = total;
+}
+
+// Zeros and ones to bits, which are zero so far.
+void pack(std::span<const uint8_t> ones, uint8_t* bits, int64_t first_bit) {
+  const auto set = [&](int64_t bit, unsigned value) {
+    bits[bit / 8] = static_cast<uint8_t>(bits[bit / 8] | (value << (bit % 8)));
+  };
+  size_t i = 0;
+  for (; i < ones.size() && (first_bit + static_cast<int64_t>(i)) % 8; ++i)
+    set(first_bit + static_cast<int64_t>(i), ones[i]);
+  for (; i + 8 <= ones.size(); i += 8) {
+    uint64_t eight;
+    std::memcpy(&eight, ones.data() + i, 8);
+    bits[(first_bit + static_cast<int64_t>(i)) / 8] = static_cast<uint8_t>((eight * 0x0102040810204080u) >> 56);
+  }
+  for (; i < ones.size(); ++i) set(first_bit + static_cast<int64_t>(i), ones[i]);
+}
+
 template <class Bits>
-class Bins {
- public:
-  explicit Bins(Bits largest) {
-    const Bits top = largest >> kShift;
-    floor_ = top >= kRankBins - 2 ? top - (kRankBins - 2) : 0;
-  }
-  uint32_t of(Bits magnitude) const {
-    const Bits place = magnitude >> kShift;
-    return magnitude == 0 ? 0 : place > floor_ ? static_cast<uint32_t>(place - floor_) + 1 : 1;
-  }
-
- private:
-  static constexpr int kShift = (sizeof(Bits) == 8 ? 52 : 23) - 6;  // 64 bins an octave
-  Bits floor_;
-};
-
-// An element whose bin leaves open whether its rank is at least `least_rank`.
-struct Open {
-  uint32_t element, least_rank, bin;
-};
-
-void set(uint8_t* bits, int64_t bit) { bits[bit / 8] = static_cast<uint8_t>(bits[bit / 8] | (1 << (bit % 8))); }
+bool lower_rank(std::span<const Bits> row, uint32_t a, uint32_t b) {
+  return row[a] != row[b] ? row[a] < row[b] : a > b;
+}
 
 // Of equal magnitudes the first has the higher rank.
 template <class Bits>
 int64_t count_rank(std::span<const Bits> row, size_t element) {
   const Bits own = row[element];
-  int64_t rank = 0;
-  for (size_t i = 0; i < element; ++i) rank += row[i] < own;
-  for (size_t i = element + 1; i < row.size(); ++i) rank += row[i] <= own;
-  return rank;
+  Bits lower = 0, equal_after = 0;
+  for (const Bits other : row) lower += other < own;
+  for (size_t i = element + 1; i < row.size(); ++i) equal_after += row[i] == own;
+  return static_cast<int64_t>(lower + equal_after);
 }
 
 // Puts the elements of the wanted bins at the places of their ranks. `below`: the rank each bin begins with.
 template <class Bits>
-void place_by_rank(std::span<const Bits> row, const Bins<Bits>& bins, const uint32_t* below, std::span<const Open> open,
-                   uint32_t* placed) {
+void place_by_rank(std::span<const Bits> row, const uint16_t* bins, const uint32_t* below,
+                   std::span<const uint32_t> open, uint32_t* placed) {
   uint32_t next[kRankBins];
   bool wanted[kRankBins] = {};
-  for (const Open& one : open) {
-    wanted[one.bin] = true;
-    next[one.bin] = below[one.bin];
+  for (const uint32_t element : open) {
+    wanted[bins[element]] = true;
+    next[bins[element]] = below[bins[element]];
   }
   for (size_t i = row.size(); i-- > 0;) {  // from the last, which has the lowest rank of equals
-    const uint32_t bin = bins.of(row[i]);
+    const uint32_t bin = bins[i];
     if (wanted[bin]) placed[next[bin]++] = static_cast<uint32_t>(i);
   }
-  const auto lower = [&](uint32_t a, uint32_t b) { return row[a] != row[b] ? row[a] < row[b] : a > b; };
-  for (const Open& one : open) {
-    if (!wanted[one.bin]) continue;  // done already
-    wanted[one.bin] = false;
-    uint32_t* const first = placed + below[one.bin];
-    uint32_t* const last = placed + below[one.bin + 1];
+  const auto lower = [&](uint32_t a, uint32_t b) { return lower_rank(row, a, b); };
+  for (const uint32_t element : open) {
+    const uint32_t bin = bins[element];
+    if (!wanted[bin]) continue;  // done already
+    wanted[bin] = false;
+    uint32_t* const first = placed + below[bin];
+    uint32_t* const last = placed + below[bin + 1];
     if (!std::is_sorted(first, last, lower)) std::sort(first, last, lower);
   }
 }
@@ -77,6 +94,7 @@ RankTable::RankTable(double density, double epsilon, int64_t columns) {
   };
   lowest_ = kept(0);
   int64_t rank = 0;
+  ranks_.push_back(0);
   for (uint32_t draw = lowest_; draw < kept(columns - 1); ++draw) {
     // Ranks rise by less than one draw in long rows: jump near the answer, then walk.
     while (kept(rank) <= draw) {
@@ -86,51 +104,42 @@ RankTable::RankTable(double density, double epsilon, int64_t columns) {
     }
     ranks_.push_back(static_cast<uint32_t>(rank));
   }
+  ranks_.push_back(static_cast<uint32_t>(columns));
 }
 
 template <class Bits>
-void keep_by_rank(std::span<const Bits> row, int64_t from, std::span<const uint16_t> draws, const RankTable& table,
-                  uint8_t* bits, int64_t first_bit, char* scratch) {
-  Bits largest = 0;
-  for (const Bits magnitude : row) largest = std::max(largest, magnitude);
-  const Bins<Bits> bins(largest);
-  uint32_t below[kRankBins + 1] = {};
-  for (const Bits magnitude : row) ++below[bins.of(magnitude) + 1];
-  for (int bin = 0; bin < kRankBins; ++bin) below[bin + 1] += below[bin];
+void keep_by_rank(std::span<const Bits> row, const uint16_t* bins, int64_t from, std::span<const uint16_t> draws,
+                  const RankTable& table, uint8_t* bits, int64_t first_bit, char* scratch) {
+  const int bin_count = rank_bin_count(static_cast<int64_t>(row.size()));
+  uint32_t below[kRankBins + 1];
+  count_bins({bins, row.size()}, bin_count, below);
 
-  Open* const open = reinterpret_cast<Open*>(scratch);
-  uint32_t* const placed = reinterpret_cast<uint32_t*>(open + row.size());
+  uint32_t* const open = reinterpret_cast<uint32_t*>(scratch);  // elements whose bin leaves their rank open
+  uint32_t* const placed = open + row.size() + 1;
+  auto* const kept = reinterpret_cast<uint8_t*>(placed + row.size());  // 0 or 1 for each draw
   size_t still_open = 0;
-  const auto bit_of = [&](size_t element) { return first_bit + static_cast<int64_t>(element) - from; };
-  for (size_t i = 0; i < draws.size(); ++i) {
-    if (table.never(draws[i])) continue;
-    const size_t element = static_cast<size_t>(from) + i;
-    if (!table.always(draws[i])) {
-      const uint32_t bin = bins.of(row[element]), least = table.least_rank(draws[i]);
-      if (least >= below[bin + 1]) continue;
-      if (least > below[bin]) {
-        open[still_open++] = {static_cast<uint32_t>(element), least, bin};
-        continue;
-      }
-    }
-    set(bits, bit_of(element));
+  for (size_t d = 0; d < draws.size(); ++d) {
+    const auto element = static_cast<size_t>(from) + d;
+    const uint32_t least = table.least_rank(draws[d]), bin = bins[element];
+    kept[d] = least <= below[bin];
+    open[still_open] = static_cast<uint32_t>(element);
+    still_open += (least > below[bin]) & (least < below[bin + 1]);
   }
 
-  constexpr size_t few = 3;  // counting their ranks one by one is cheaper
+  constexpr size_t few = 8;  // counting their ranks one by one is cheaper
   if (still_open > few) place_by_rank(row, bins, below, {open, still_open}, placed);
-  for (size_t i = 0; i < still_open; ++i) {
-    const Open& one = open[i];
-    // The elements at places from least_rank on have that rank: is this one of them?
-    const auto lower = [&](uint32_t a, uint32_t b) { return row[a] != row[b] ? row[a] < row[b] : a > b; };
-    const bool kept = still_open <= few ? count_rank(row, one.element) >= one.least_rank
-                                        : !lower(one.element, placed[one.least_rank]);
-    if (kept) set(bits, bit_of(one.element));
+  for (const uint32_t element : std::span(open, still_open)) {
+    const auto d = static_cast<size_t>(element - from);
+    const uint32_t least = table.least_rank(draws[d]);
+    // The elements at places from `least` on have that rank: is this one of them?
+    kept[d] = still_open <= few ? count_rank(row, element) >= least : !lower_rank(row, element, placed[least]);
   }
+  pack({kept, draws.size()}, bits, first_bit);
 }
 
-template void keep_by_rank<uint32_t>(std::span<const uint32_t>, int64_t, std::span<const uint16_t>, const RankTable&,
-                                     uint8_t*, int64_t, char*);
-template void keep_by_rank<uint64_t>(std::span<const uint64_t>, int64_t, std::span<const uint16_t>, const RankTable&,
-                                     uint8_t*, int64_t, char*);
+template void keep_by_rank<uint32_t>(std::span<const uint32_t>, const uint16_t*, int64_t, std::span<const uint16_t>,
+                                     const RankTable&, uint8_t*, int64_t, char*);
+template void keep_by_rank<uint64_t>(std::span<const uint64_t>, const uint16_t*, int64_t, std::span<const uint16_t>,
+                                     const RankTable&, uint8_t*, int64_t, char*);
 
 }  // namespace fk

@@ -1,9 +1,10 @@
 // ranks.hpp: which elements of a row are kept when the probability rises with the rank of their magnitude.
 //
-// An element of draw u is kept if its rank is at least the smallest rank r with u < kept_draws(p(r)). Most draws are
-// decided without any rank; for the rest a histogram of the row brackets the rank, and only where the bracket does not
-// decide is the rank itself counted. Rows are never sorted.
+// An element of draw u is kept if its rank is at least the smallest rank r with u < kept_draws(p(r)). A histogram of
+// the row brackets the rank, and only where the bracket does not decide is the rank itself counted. Rows are never
+// sorted.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -16,28 +17,36 @@ class RankTable {
   RankTable() = default;
   RankTable(double density, double epsilon, int64_t columns);
 
-  bool empty() const { return lowest_ == 0; }
-  bool always(uint32_t draw) const { return draw < lowest_; }
-  bool never(uint32_t draw) const { return draw >= lowest_ + ranks_.size(); }
-  uint32_t least_rank(uint32_t draw) const { return ranks_[draw - lowest_]; }
+  bool empty() const { return ranks_.empty(); }
+  // 0: kept at any rank; the row's length: at none.
+  uint32_t least_rank(uint32_t draw) const {
+    const uint32_t place = draw < lowest_ ? 0 : draw - lowest_ + 1;
+    return ranks_[std::min<size_t>(place, ranks_.size() - 1)];
+  }
 
  private:
   uint32_t lowest_ = 0;
-  std::vector<uint32_t> ranks_;  // of the draws from lowest_ on
+  std::vector<uint32_t> ranks_;  // of a lower draw, of the draws from `lowest_` on, of a higher one
 };
 
-inline constexpr int kRankBins = 1024;
-constexpr int64_t rank_scratch_bytes(int64_t columns) { return columns * 16; }
+// Bins in the order of the magnitudes: one for 0, the topmost octaves finely (64 an octave), everything between in the
+// second.
+inline constexpr int kRankBins = 1024;  // at most
+constexpr int rank_bin_count(int64_t columns) { return columns < 2048 ? kRankBins / 2 : kRankBins; }
+template <class Bits>
+inline constexpr int kRankShift = (sizeof(Bits) == 8 ? 52 : 23) - 6;
+constexpr int64_t rank_scratch_bytes(int64_t columns) { return (columns + 1) * 12; }
 
 // Sets bit `first_bit + i` of `bits` where element from + i of the row is kept, for i < draws.size(). `magnitudes` is
-// the whole row; Bits is uint32_t or uint64_t. `scratch` has rank_scratch_bytes(columns) bytes.
+// the whole row and `bins` its bins (see cpu/mass.hpp); Bits is uint32_t or uint64_t. `scratch` has
+// rank_scratch_bytes(columns) bytes.
 template <class Bits>
-void keep_by_rank(std::span<const Bits> magnitudes, int64_t from, std::span<const uint16_t> draws,
+void keep_by_rank(std::span<const Bits> magnitudes, const uint16_t* bins, int64_t from, std::span<const uint16_t> draws,
                   const RankTable& table, uint8_t* bits, int64_t first_bit, char* scratch);
 
-extern template void keep_by_rank<uint32_t>(std::span<const uint32_t>, int64_t, std::span<const uint16_t>,
-                                            const RankTable&, uint8_t*, int64_t, char*);
-extern template void keep_by_rank<uint64_t>(std::span<const uint64_t>, int64_t, std::span<const uint16_t>,
-                                            const RankTable&, uint8_t*, int64_t, char*);
+extern template void keep_by_rank<uint32_t>(std::span<const uint32_t>, const uint16_t*, int64_t,
+                                            std::span<const uint16_t>, const RankTable&, uint8_t*, int64_t, char*);
+extern template void keep_by_rank<uint64_t>(std::span<const uint64_t>, const uint16_t*, int64_t,
+                                            std::span<const uint16_t>, const RankTable&, uint8_t*, int64_t, char*);
 
 }  // namespace fk

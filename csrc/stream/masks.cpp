@@ -10,6 +10,7 @@
 FK_KERNEL_TABLE(fk_keep_bits, void, const fk::DrawCall&);
 FK_KERNEL_TABLE(fk_draw_all, void, const fk::DrawCall&);
 FK_KERNEL_TABLE(fk_threshold_bits, void, const fk::ThresholdCall&);
+FK_KERNEL_TABLE(fk_rank_bins, void, const fk::BinCall&);
 FK_KERNEL_TABLE(fk_delta_magnitudes, void, const fk::MagnitudeCall&);
 
 namespace fk {
@@ -25,7 +26,8 @@ void magnitudes_of(const DeltaSpan& span, bool f64, Isa isa, void* out) {
 }  // namespace
 
 int64_t rank_row_bytes(int64_t columns, bool f64) {
-  return aligned64(columns * (f64 ? 8 : 4)) + aligned64(rank_scratch_bytes(columns)) + aligned64((columns + 16) * 2);
+  return aligned64(columns * (f64 ? 8 : 4)) + aligned64(rank_scratch_bytes(columns)) +
+         2 * aligned64((columns + 16) * 2);
 }
 
 Masks::Masks(const MergeContext& context, const Job& job, const Values& values, std::span<char> store)
@@ -99,6 +101,7 @@ void Masks::rank_row(const Tiles& tiles, int64_t tile, int k, int64_t row, TileB
   Bits* const magnitudes = reinterpret_cast<Bits*>(take(columns * static_cast<int64_t>(sizeof(Bits))));
   char* const scratch = take(rank_scratch_bytes(columns));
   auto* const draws = reinterpret_cast<uint16_t*>(take((columns + 16) * 2));
+  auto* const bins = reinterpret_cast<uint16_t*>(take((columns + 16) * 2));
 
   // The row's ends may lie in the neighbouring tiles.
   const auto read_outside = [&](int64_t begin, int64_t end) {
@@ -114,7 +117,9 @@ void Masks::rank_row(const Tiles& tiles, int64_t tile, int k, int64_t row, TileB
   const int64_t block = from / 8;
   const DrawCall call{keys_[static_cast<size_t>(k)], block, (to + 7) / 8 - block, 0, nullptr, draws};
   fk_draw_all[static_cast<int>(isa_)](call);
-  keep_by_rank<Bits>({magnitudes, static_cast<size_t>(columns)}, from - start,
+  const BinCall binning{magnitudes, columns, bins};
+  job_->f64() ? rank_bins<double>(binning) : fk_rank_bins[static_cast<int>(isa_)](binning);
+  keep_by_rank<Bits>({magnitudes, static_cast<size_t>(columns)}, bins, from - start,
                      {draws + (from - block * 8), static_cast<size_t>(to - from)}, ranks_[static_cast<size_t>(k)], bits,
                      from - first, scratch);
 }
