@@ -46,7 +46,8 @@ void all_sizes(Random& random, const Method& method) {
   for (const int count : counts(method, kMostModels)) {
     int succeeded = 0;
     for (const DType out : kFloats) {
-      std::vector<Shape> shapes = kSmall;
+      std::vector<Shape> shapes;
+      for (int i = 0; i < 10; ++i) shapes.push_back(random.pick(kSmall));
       shapes.push_back(random.pick(kMiddling));
       if (random.one_in(3)) shapes.push_back(random.pick(kLarge));
       for (const Shape shape : shapes)
