@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+NOTES = ROOT / "docs" / "method_notes"
 MARKER = re.compile(r"^<!-- generated: (\w+)(?: ([^ ]+))? -->$", re.MULTILINE)
 
 
@@ -25,7 +26,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 def generate_methods() -> str:
     import fusion_kernels
 
-    return "\n\n".join(_method(method.as_dict()) for method in fusion_kernels.methods())
+    return "\n\n".join(_method(method.as_dict(), method.bibtex) for method in fusion_kernels.methods())
 
 
 def generate_help(command: str = "") -> str:
@@ -64,7 +65,7 @@ def generate_file(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-def _method(method: dict[str, Any]) -> str:
+def _method(method: dict[str, Any], bibtex: str) -> str:
     count = str(method["min_models"])
     if method["max_models"] != method["min_models"]:
         count += " or more" if method["max_models"] is None else f" to {method['max_models']}"
@@ -81,9 +82,12 @@ def _method(method: dict[str, Any]) -> str:
     if method["ignored_keys"]:
         keys = ", ".join(f"`{key}`" for key in method["ignored_keys"])
         lines.append(f"Accepted without effect, with a note: {keys}.")
+    if method["kind"] != "matrix":  # of the engine: what a declaration has no room for
+        lines.append((NOTES / f"{method['name']}.md").read_text(encoding="utf-8").rstrip())
     paper = method["paper"]
     if paper:
         lines.append(f"Paper: [{paper['title']}]({paper['url']}), {paper['authors']}, {paper['year']}.")
+        lines.append(f"```bibtex\n{bibtex}\n```")
     return "\n\n".join(lines)
 
 

@@ -6,6 +6,7 @@ import textwrap
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from fusion_kernels.citation import bibtex
 from fusion_kernels.method_discovery import discover
 from fusion_kernels.parameters import PRESETS, MethodInfo, Parameter, get_method, registry
 
@@ -32,6 +33,11 @@ class MethodDescription:
     @property
     def summary(self) -> str:
         return self.info.summary
+
+    @property
+    def bibtex(self) -> str:
+        """The BibTeX entry of the method's paper; empty where it has none."""
+        return bibtex(self.info.paper)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain dicts and lists: name, kind, summary, formula, paper, base, min_models, max_models, parameters, doc."""
