@@ -175,7 +175,7 @@ def any_nan(rng: np.random.Generator, codes: np.ndarray, dtype: str) -> np.ndarr
     return np.where(np.isnan(decode(codes, dtype)), patterns, codes)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tensors:
     """One tensor of the base and of every model, as stored."""
 

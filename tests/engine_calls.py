@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from math import prod
 
 import numpy as np
@@ -36,7 +36,7 @@ def model_count(method: str, models: int) -> int:
     return min(models, limits["max_models"] or models)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Merge:
     """One output tensor to make: its inputs, one parameter set, and a name no other tensor of the call has."""
 
@@ -94,18 +94,24 @@ def rows_and_columns(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[0], prod(shape[1:])
 
 
+@lru_cache(maxsize=64)
 def inputs_of(merge: Merge, seed: int) -> Inputs:
-    """What an oracle gets: matrices of the compute type."""
-    tensors = merge.tensors
+    """What an oracle gets; the same object for the same merge, so that it need not look at it twice."""
+    base, models = matrices(merge.tensors)
+    return Inputs(base if merge.with_base else None, models, merge.parameters, merge.name, seed)
+
+
+@lru_cache(maxsize=1)
+def matrices(tensors: Tensors) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The base and the models as matrices of the compute type."""
     compute = FORMATS[tensors.output].compute
 
     def matrix(codes: np.ndarray, dtype: str) -> np.ndarray:
         with np.errstate(all="ignore"):
             return decode(codes, dtype).astype(compute).reshape(rows_and_columns(tensors.shape))
 
-    base = matrix(tensors.base, tensors.base_dtype) if merge.with_base else None
     models = [matrix(codes, dtype) for codes, dtype in zip(tensors.models, tensors.model_dtypes, strict=True)]
-    return Inputs(base, models, merge.parameters, merge.name, seed)
+    return matrix(tensors.base, tensors.base_dtype), models
 
 
 def run_oracle(method: str, merge: Merge, choose: Callable[[Working], Working], seed: int = SEED) -> Merged:

@@ -6,8 +6,6 @@ a wider type, they give the truth, from which the engine is no further than the 
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 import pytest
 from cases import CASES, DTYPES, MIXED_DTYPES, MODEL_COUNTS, Case
@@ -35,19 +33,17 @@ def cases_of(method: str) -> list[Case]:
     return list(dict.fromkeys(fitted(method, case) for case in CASES))
 
 
+# The narrow formats share float32's arithmetic with BF16 and differ in how they are read and stored alone: they take
+# the cases in turn.
+ALWAYS = ("F32", "BF16", "F64")
+IN_TURN = tuple(dtype for dtype in DTYPES if dtype not in ALWAYS)
+
 EVERY = [
     pytest.param(method, dtype, case, id=f"{method}-{dtype}-{case.name}")
-    for method in registered()
-    for dtype in DTYPES
-    for case in cases_of(method)
+    for number, method in enumerate(registered())
+    for turn, case in enumerate(cases_of(method), number)
+    for dtype in (*ALWAYS, IN_TURN[turn % len(IN_TURN)])
 ]
-
-
-@cache
-def engine_codes(method: str, dtype: str, case: Case) -> list[tuple[Merge, np.ndarray]]:
-    """The engine's output for every parameter set, computed once for both questions."""
-    merges = merges_of(method, case.tensors(dtype))
-    return list(zip(merges, run_engine(method, merges)[0], strict=True))
 
 
 def assert_documented_bits(method: str, merge: Merge, codes: np.ndarray) -> None:
@@ -76,14 +72,10 @@ def assert_within_tolerance(method: str, merge: Merge, codes: np.ndarray) -> Non
 
 
 @pytest.mark.parametrize(("method", "dtype", "case"), EVERY)
-def test_bits_of_the_documented_operations(method: str, dtype: str, case: Case) -> None:
-    for merge, codes in engine_codes(method, dtype, case):
+def test_bits_of_the_documented_operations_which_are_near_the_truth(method: str, dtype: str, case: Case) -> None:
+    merges = merges_of(method, case.tensors(dtype))
+    for merge, codes in zip(merges, run_engine(method, merges)[0], strict=True):
         assert_documented_bits(method, merge, codes)
-
-
-@pytest.mark.parametrize(("method", "dtype", "case"), EVERY)
-def test_distance_from_the_truth(method: str, dtype: str, case: Case) -> None:
-    for merge, codes in engine_codes(method, dtype, case):
         assert_within_tolerance(method, merge, codes)
 
 
@@ -91,13 +83,13 @@ def test_distance_from_the_truth(method: str, dtype: str, case: Case) -> None:
 @pytest.mark.parametrize("method", registered())
 def test_dtypes_may_differ_between_models_and_output(method: str, dtypes: tuple[str, str, tuple[str, ...]]) -> None:
     output, base, models = dtypes
-    for count in MODEL_COUNTS:
-        for values in ("fine_tunes", "heavy_ties", "everything"):
-            case = fitted(method, Case((4096 + 29,), values, count))
-            merges = merges_of(method, case.tensors(output, base, models))
-            for merge, codes in zip(merges, run_engine(method, merges)[0], strict=True):
-                assert_documented_bits(method, merge, codes)
-                assert_within_tolerance(method, merge, codes)
+    kinds = ("fine_tunes", "heavy_ties", "everything")
+    for turn, count in enumerate(MODEL_COUNTS, MIXED_DTYPES.index(dtypes)):
+        case = fitted(method, Case((4096 + 29,), kinds[turn % len(kinds)], count))
+        merges = merges_of(method, case.tensors(output, base, models))
+        for merge, codes in zip(merges, run_engine(method, merges)[0], strict=True):
+            assert_documented_bits(method, merge, codes)
+            assert_within_tolerance(method, merge, codes)
 
 
 @pytest.mark.parametrize("dtype", ["BF16", "F32", "F64"])

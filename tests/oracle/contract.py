@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -20,11 +21,12 @@ class Example:
     expected: Sequence[float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Inputs:
     """One tensor of every model, and of the base where one is given, each of shape (rows, columns).
 
     The arrays come in the compute type. `name`, the output tensor's, and `seed` decide what a random method draws.
+    Equal only to itself: what is found out about the inputs in the compute type is kept for the next question.
     """
 
     base: np.ndarray | None
@@ -37,6 +39,7 @@ class Inputs:
     def compute(self) -> Working:
         return self.models[0].dtype.type
 
+    @cached_property
     def deltas(self) -> list[np.ndarray]:
         """What each model learned, rounded to the compute type; without a base, the models themselves."""
         if self.base is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
@@ -20,7 +21,7 @@ def combine(
 
     `vectors`: "tensor", "row" or "column" has its own Gram matrix, made from the models or the rounded deltas.
     """
-    grams = grams_of(inputs.deltas(), vectors)
+    grams = grams_of(inputs, vectors)
     with np.errstate(all="ignore"):
         found = np.array([coefficients(gram) for gram in grams.tolist()]).astype(inputs.compute)
         shape = (1, -1) if vectors == "column" else (-1, 1)
@@ -35,8 +36,10 @@ def combine(
         return Merged(start + total, np.abs(start) + magnitude, magnitude)
 
 
-def grams_of(values: list[np.ndarray], vectors: str) -> np.ndarray:
+@lru_cache(maxsize=1)
+def grams_of(inputs: Inputs, vectors: str) -> np.ndarray:
     """Shape (vectors, models, models)."""
+    values = inputs.deltas
     if vectors == "tensor":
         values = [value.reshape(1, -1) for value in values]
     stacked = np.stack(values)

@@ -58,7 +58,7 @@ def coefficients(gram: Gram, weights: list[float], normalize: bool, eps: float) 
 def refuses(inputs: Inputs) -> bool:
     """Whether there is no answer."""
     try:
-        coefficients(grams_of(inputs.deltas(), "tensor")[0].tolist(), *options(inputs))
+        coefficients(grams_of(inputs, "tensor")[0].tolist(), *options(inputs))
     except ValueError:
         return True
     return False

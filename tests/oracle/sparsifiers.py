@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -20,19 +21,21 @@ class Sparse:
     factor: float
 
 
+@lru_cache(maxsize=1)
 def top(inputs: Inputs) -> list[Sparse]:
     """The share `density` of largest magnitude."""
     densities = inputs.parameters["density"]
-    masks = [kept(delta, density) for delta, density in zip(inputs.deltas(), densities, strict=True)]
+    masks = [kept(delta, density) for delta, density in zip(inputs.deltas, densities, strict=True)]
     return _sparse(inputs, masks, densities)
 
 
+@lru_cache(maxsize=1)
 def band(inputs: Inputs) -> list[Sparse]:
     """The share `density` of largest magnitude that is left when the share `gamma` of the very largest is gone."""
     densities, gammas = inputs.parameters["density"], inputs.parameters["gamma"]
     masks = [
         kept(delta, density, outliers(density, gamma, delta.size))
-        for delta, density, gamma in zip(inputs.deltas(), densities, gammas, strict=True)
+        for delta, density, gamma in zip(inputs.deltas, densities, gammas, strict=True)
     ]
     return _sparse(inputs, masks, densities)
 
@@ -42,6 +45,7 @@ def outliers(density: float, gamma: float, size: int) -> int:
     return min(math.floor(gamma * size), size - kept_count(density, size))
 
 
+@lru_cache(maxsize=1)
 def random(inputs: Inputs) -> list[Sparse]:
     """Each element with the probability `density`, rounded to a 65536th."""
     shares = [share(density) for density in inputs.parameters["density"]]
@@ -49,11 +53,12 @@ def random(inputs: Inputs) -> list[Sparse]:
     return _sparse(inputs, masks, [s / 65536 for s in shares])
 
 
+@lru_cache(maxsize=1)
 def ranked(inputs: Inputs) -> list[Sparse]:
     """Each element with a probability between density - epsilon and density + epsilon, by its rank in its row."""
     densities, epsilons = inputs.parameters["density"], inputs.parameters["epsilon"]
     masks = []
-    for model, delta in enumerate(inputs.deltas()):
+    for model, delta in enumerate(inputs.deltas):
         density, epsilon = densities[model], epsilons[model]
         shares = np.full(delta.shape, share(density))
         if 0.0 < density < 1.0 and delta.shape[1] > 1:
@@ -76,7 +81,7 @@ def _drawn(inputs: Inputs, model: int) -> np.ndarray:
 
 def _sparse(inputs: Inputs, masks: list[np.ndarray], densities: list[float]) -> list[Sparse]:
     found = []
-    for delta, mask, density in zip(inputs.deltas(), masks, densities, strict=True):
+    for delta, mask, density in zip(inputs.deltas, masks, densities, strict=True):
         values = np.where(mask, delta, inputs.compute(0))
         found.append(Sparse(values, _factor(delta, values, float(density), inputs.parameters)))
     return found
