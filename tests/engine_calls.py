@@ -59,20 +59,26 @@ def merges_of(method: str, tensors: Tensors, refused: bool = False) -> list[Merg
     return [merge for merge in merges if refuses(inputs_of(merge, SEED)) == refused]
 
 
-def run_engine(method: str, merges: Sequence[Merge], **options: object) -> tuple[list[np.ndarray], dict]:
+def run_engine(
+    method: str, merges: Sequence[Merge], copies: Sequence[tuple[str, np.ndarray]] = (), **options: object
+) -> tuple[list[np.ndarray], dict]:
     """The codes the engine writes for each merge, in one call, and its report.
 
-    Parameters that are one and the same object are given once.
+    Parameters that are one and the same object are given once. `copies`, names and 64-bit integers, are tensors that
+    the call only copies, before it merges; what it writes for them comes first.
     """
     buffers: list[tuple[int, int]] = []
     outputs = []
-    jobs = []
+    jobs: list[tuple] = []
     sets: dict[int, tuple[int, dict]] = {}
 
     def place(codes: np.ndarray, dtype: str) -> tuple[int, int, str]:
         buffers.append((codes.ctypes.data, codes.nbytes))
         return len(buffers) - 1, 0, dtype
 
+    for name, numbers in copies:
+        outputs.append(np.zeros_like(numbers))
+        jobs.append(("copy", name, 1, numbers.size, None, place(outputs[-1], "I64"), None, [place(numbers, "I64")]))
     for merge in merges:
         tensors = merge.tensors
         output = np.full(max(1, tensors.base.size), 0xA5, dtype=FORMATS[tensors.output].carrier)[: tensors.base.size]

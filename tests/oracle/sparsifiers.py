@@ -26,7 +26,7 @@ def top(inputs: Inputs) -> list[Sparse]:
     """The share `density` of largest magnitude."""
     densities = inputs.parameters["density"]
     masks = [kept(delta, density) for delta, density in zip(inputs.deltas, densities, strict=True)]
-    return _sparse(inputs, masks, densities)
+    return sparse(inputs, masks, densities)
 
 
 @lru_cache(maxsize=1)
@@ -37,7 +37,7 @@ def band(inputs: Inputs) -> list[Sparse]:
         kept(delta, density, outliers(density, gamma, delta.size))
         for delta, density, gamma in zip(inputs.deltas, densities, gammas, strict=True)
     ]
-    return _sparse(inputs, masks, densities)
+    return sparse(inputs, masks, densities)
 
 
 def outliers(density: float, gamma: float, size: int) -> int:
@@ -50,7 +50,7 @@ def random(inputs: Inputs) -> list[Sparse]:
     """Each element with the probability `density`, rounded to a 65536th."""
     shares = [share(density) for density in inputs.parameters["density"]]
     masks = [_drawn(inputs, model) < shares[model] for model in range(len(shares))]
-    return _sparse(inputs, masks, [s / 65536 for s in shares])
+    return sparse(inputs, masks, [s / 65536 for s in shares])
 
 
 @lru_cache(maxsize=1)
@@ -65,7 +65,7 @@ def ranked(inputs: Inputs) -> list[Sparse]:
             rank = ranks(delta) / (delta.shape[1] - 1)
             shares = share((density - epsilon) + (2 * epsilon) * rank)
         masks.append(_drawn(inputs, model) < shares)
-    return _sparse(inputs, masks, densities)
+    return sparse(inputs, masks, densities)
 
 
 def share(probability: float | np.ndarray) -> np.ndarray:
@@ -79,7 +79,8 @@ def _drawn(inputs: Inputs, model: int) -> np.ndarray:
     return draws(inputs.name, inputs.seed, model, math.prod(shape)).reshape(shape)
 
 
-def _sparse(inputs: Inputs, masks: list[np.ndarray], densities: list[float]) -> list[Sparse]:
+def sparse(inputs: Inputs, masks: list[np.ndarray], densities: list[float]) -> list[Sparse]:
+    """What a mask for each model leaves of its delta, and the factor for the rest."""
     found = []
     for delta, mask, density in zip(inputs.deltas, masks, densities, strict=True):
         values = np.where(mask, delta, inputs.compute(0))
