@@ -137,6 +137,20 @@ def wider(compute: Working) -> Working:
     return np.longdouble if compute is np.float64 else np.float64
 
 
+def stored_interval(method: str, merge: Merge) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The lowest and the highest value the method's tolerance allows, as stored, and where that can be said.
+
+    It cannot where the terms exceed the compute type's range: its overflow is right there and the truth is not.
+    """
+    dtype = merge.tensors.output
+    compute = FORMATS[dtype].compute
+    truth = run_oracle(method, merge, wider)
+    ends = ORACLES[method].tolerance(len(merge.tensors.models)).interval(truth, compute)
+    low, high = (decode(encode(end, dtype), dtype) for end in ends)
+    with np.errstate(invalid="ignore"):
+        return low, high, np.maximum(truth.terms, truth.partial) <= np.finfo(compute).max / 16
+
+
 def differing(left: np.ndarray, right: np.ndarray) -> str:
     """A few elements in which two arrays of codes differ, for a failure's message; empty when they are equal."""
     places = np.flatnonzero(left != right)

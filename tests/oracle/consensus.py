@@ -31,13 +31,8 @@ def sign(inputs: Inputs, sparse: list[Sparse], working: Working) -> Merged:
     parameters, compute = inputs.parameters, inputs.compute
     with np.errstate(all="ignore"):
         weights = [compute(w) for w in parameters["weight"]]
-        weighted = [
-            compute(w * kept.factor) * kept.values for w, kept in zip(parameters["weight"], sparse, strict=True)
-        ]
-        votes = weighted
-        if parameters["elect"] == "unweighted":
-            votes = [compute(kept.factor) * kept.values for kept in sparse]
-        agree = agreement(votes, parameters["zero_sign"])
+        weighted = terms_of(inputs, sparse, "weighted")
+        agree = agreement(terms_of(inputs, sparse, parameters["elect"]), parameters["zero_sign"])
         if parameters["merge_func"] == "max":
             total = magnitude = partial = largest(weighted, agree).astype(working)
         else:
@@ -53,6 +48,13 @@ def sign(inputs: Inputs, sparse: list[Sparse], working: Working) -> Merged:
         scale = working(compute(parameters["lambda"]))
         start = inputs.base.astype(working)
         return Merged(start + scale * total, np.abs(start) + np.abs(scale * magnitude), np.abs(partial))
+
+
+def terms_of(inputs: Inputs, sparse: list[Sparse], elect: str) -> list[np.ndarray]:
+    """The rescaled task vectors, times their weights or not: what votes, and (weighted) what is summed."""
+    weights = inputs.parameters["weight"] if elect == "weighted" else [1.0] * len(sparse)
+    with np.errstate(all="ignore"):
+        return [inputs.compute(w * kept.factor) * kept.values for w, kept in zip(weights, sparse, strict=True)]
 
 
 def agreement(votes: list[np.ndarray], zero_sign: str) -> list[np.ndarray]:
