@@ -143,6 +143,15 @@ def test_a_cut_inside_a_tiny_tensor(method: str, keep: int) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
+def test_names_are_ordered_by_their_bytes(method: str) -> None:
+    for keep in range(1, len(SHAPES)):
+        parameters = given(method, (keep + 0.25) / len(SHAPES))
+        outputs = run_engine(method, [plain(name, [0.5], parameters) for name in SHAPES])[0]
+        kept = [name for name, codes in zip(SHAPES, outputs, strict=True) if codes[0]]
+        assert sorted(kept) == sorted(sorted(SHAPES, key=str.encode)[:keep])
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_a_band_through_several_tensors(method: str) -> None:
     """Ten elements of one magnitude: gamma drops the first three by name, density keeps the next four.
 

@@ -166,12 +166,12 @@ def has_a_mean(merge: Merge) -> bool:
 
 
 def decided(method: str, merge: Merge) -> np.ndarray:
-    """Where the elected sum is further from zero than its rounding."""
+    """Where the elected sum is further from zero than its rounding, or nobody votes."""
     inputs = inputs_of(merge, SEED)
     votes = consensus.terms_of(inputs, SPARSIFIERS[method](inputs), merge.parameters["elect"])
     votes = np.stack(votes).astype(np.float64).reshape(len(votes), -1)
     rounding = len(votes) * np.finfo(inputs.compute).eps * np.abs(votes).sum(axis=0)
-    return np.abs(votes.sum(axis=0)) > rounding
+    return (np.abs(votes.sum(axis=0)) > rounding) | (rounding == 0)
 
 
 @bounded
