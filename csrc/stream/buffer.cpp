@@ -25,7 +25,7 @@ const char* Buffer::read(int64_t offset, int64_t bytes, char* scratch) const {
     if (got > 0) {
       done += got;
     } else if (got == 0) {
-      struct stat status {};
+      struct stat status{};
       fstat(file, &status);  // the end may lie before the offset
       throw IoError(EIO, name() + " ends at byte " + std::to_string(status.st_size) + ", before its last tensor does");
     } else if (errno != EINTR) {
