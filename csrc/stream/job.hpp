@@ -57,7 +57,10 @@ struct MergeCall {
     return job.kind == Job::Kind::merge && (method->sparsifier == Sparsifier::ranked || axis(job) != Axis::tensor);
   }
   bool scopes_model() const {
-    return trims(method->sparsifier) && method->has("scope") && !values.empty() && values[0].flag("scope");
+    if (!trims(method->sparsifier) || !method->has("scope")) return false;
+    for (const Values& one : values)
+      if (one.flag("scope")) return true;
+    return false;
   }
   bool rescales(const Job& job) const { return method->has("rescale") && values_of(job).flag("rescale"); }
   // Whether the L1 norm is asked for: there is something to restore.
