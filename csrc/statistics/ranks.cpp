@@ -9,23 +9,42 @@
 namespace fk {
 namespace {
 
-// below[b] is how many elements lie in bins below b.
-void count_bins(std::span<const uint16_t> bins, int bin_count, uint32_t* below) {
+// Of a row: how many elements lie in lower bins, and which bins hold different magnitudes.
+struct BinTable {
+  uint32_t below[kRankBins + 1];
+  bool mixed[kRankBins];
+};
+
+template <class Bits>
+void fill_table(std::span<const Bits> row, const uint16_t* bins, BinTable& table) {
+  const int bin_count = rank_bin_count(static_cast<int64_t>(row.size()));
   // Neighbours are often equal: counted in turns, so that one count need not wait for the last.
-  uint32_t counts[2][kRankBins];
-  for (auto& one : counts) std::fill_n(one, bin_count, 0u);
+  struct Tally {
+    uint32_t count;
+    Bits ones, zeros;  // bits that are one, or zero, in some magnitude
+  };
+  Tally tallies[2][kRankBins];
+  for (auto& tally : tallies) std::fill_n(tally, bin_count, Tally{});
+  const auto add = [&](int turn, size_t i) {
+    Tally& tally = tallies[turn][bins[i]];
+    ++tally.count;
+    tally.ones |= row[i];
+    tally.zeros |= ~row[i];
+  };
   size_t i = 0;
-  for (; i + 2 <= bins.size(); i += 2) {
-    ++counts[0][bins[i]];
-    ++counts[1][bins[i + 1]];
+  for (; i + 2 <= row.size(); i += 2) {
+    add(0, i);
+    add(1, i + 1);
   }
-  if (i < bins.size()) ++counts[0][bins[i]];
+  if (i < row.size()) add(0, i);
   uint32_t total = 0;
   for (int bin = 0; bin < bin_count; ++bin) {
-    below[bin] = total;
-    total += counts[0][bin] + counts[1][bin];
+    const Tally &one = tallies[0][bin], &other = tallies[1][bin];
+    table.below[bin] = total;
+    table.mixed[bin] = ((one.ones | other.ones) & (one.zeros | other.zeros)) != 0;
+    total += one.count + other.count;
   }
-  below[bin_count] = total;
+  table.below[bin_count] = total;
 }
 
 // Zeros and ones to bits, which are zero so far.
@@ -109,30 +128,42 @@ RankTable::RankTable(double density, double epsilon, int64_t columns) {
 
 template <class Bits>
 void keep_by_rank(std::span<const Bits> row, const uint16_t* bins, int64_t from, std::span<const uint16_t> draws,
-                  const RankTable& table, uint8_t* bits, int64_t first_bit, char* scratch) {
-  const int bin_count = rank_bin_count(static_cast<int64_t>(row.size()));
-  uint32_t below[kRankBins + 1];
-  count_bins({bins, row.size()}, bin_count, below);
+                  const RankTable& ranks, uint8_t* bits, int64_t first_bit, char* scratch) {
+  if (row.size() <= 32) {  // a table costs more than it saves
+    for (size_t d = 0; d < draws.size(); ++d) {
+      const int64_t bit = first_bit + static_cast<int64_t>(d);
+      const bool kept = count_rank(row, static_cast<size_t>(from) + d) >= ranks.view()(draws[d]);
+      bits[bit / 8] = static_cast<uint8_t>(bits[bit / 8] | (kept << (bit % 8)));
+    }
+    return;
+  }
+  BinTable table;
+  fill_table(row, bins, table);
+  uint32_t next[kRankBins];  // the rank of a bin's last element that was not met yet, if its magnitudes are equal
+  std::copy_n(table.below, rank_bin_count(static_cast<int64_t>(row.size())), next);
 
   uint32_t* const open = reinterpret_cast<uint32_t*>(scratch);  // elements whose bin leaves their rank open
   uint32_t* const placed = open + row.size() + 1;
   auto* const kept = reinterpret_cast<uint8_t*>(placed + row.size());  // 0 or 1 for each draw
   size_t still_open = 0;
-  for (size_t d = 0; d < draws.size(); ++d) {
-    const auto element = static_cast<size_t>(from) + d;
-    const uint32_t least = table.least_rank(draws[d]), bin = bins[element];
-    kept[d] = least <= below[bin];
-    open[still_open] = static_cast<uint32_t>(element);
-    still_open += (least > below[bin]) & (least < below[bin + 1]);
+  const auto count = static_cast<uint32_t>(draws.size());
+  const uint32_t first = static_cast<uint32_t>(from);
+  for (auto i = static_cast<uint32_t>(row.size()); i-- > first + count;) ++next[bins[i]];
+  const RankTable::View least_rank = ranks.view();
+  for (uint32_t d = count; d-- > 0;) {
+    const uint32_t element = first + d, least = least_rank(draws[d]), bin = bins[element];
+    kept[d] = least <= next[bin]++;
+    open[still_open] = element;
+    still_open += table.mixed[bin] & (least > table.below[bin]) & (least < table.below[bin + 1]);
   }
 
   constexpr size_t few = 8;  // counting their ranks one by one is cheaper
-  if (still_open > few) place_by_rank(row, bins, below, {open, still_open}, placed);
+  if (still_open > few) place_by_rank(row, bins, table.below, {open, still_open}, placed);
   for (const uint32_t element : std::span(open, still_open)) {
-    const auto d = static_cast<size_t>(element - from);
-    const uint32_t least = table.least_rank(draws[d]);
+    const uint32_t least = least_rank(draws[element - first]);
     // The elements at places from `least` on have that rank: is this one of them?
-    kept[d] = still_open <= few ? count_rank(row, element) >= least : !lower_rank(row, element, placed[least]);
+    kept[element - first] =
+        still_open <= few ? count_rank(row, element) >= least : !lower_rank(row, element, placed[least]);
   }
   pack({kept, draws.size()}, bits, first_bit);
 }

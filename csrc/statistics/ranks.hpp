@@ -4,7 +4,6 @@
 // the row brackets the rank, and only where the bracket does not decide is the rank itself counted. Rows are never
 // sorted.
 #pragma once
-#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -18,11 +17,16 @@ class RankTable {
   RankTable(double density, double epsilon, int64_t columns);
 
   bool empty() const { return ranks_.empty(); }
-  // 0: kept at any rank; the row's length: at none.
-  uint32_t least_rank(uint32_t draw) const {
-    const uint32_t place = draw < lowest_ ? 0 : draw - lowest_ + 1;
-    return ranks_[std::min<size_t>(place, ranks_.size() - 1)];
-  }
+  struct View {
+    const uint32_t* ranks;
+    uint32_t lowest, last;
+    // 0: kept at any rank; the row's length: at none.
+    uint32_t operator()(uint32_t draw) const {
+      const uint32_t place = draw < lowest ? 0 : draw - lowest + 1;
+      return ranks[place < last ? place : last];
+    }
+  };
+  View view() const { return {ranks_.data(), lowest_, static_cast<uint32_t>(ranks_.size()) - 1}; }
 
  private:
   uint32_t lowest_ = 0;
