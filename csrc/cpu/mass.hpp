@@ -76,7 +76,7 @@ struct BinCall {
 template <class V>
 FK_FN void rank_bins(const BinCall& call) {
   using I = IntOf<Element<V>>;
-  constexpr int shift = kRankShift<I>;
+  const int shift = rank_shift<I>(call.n);
   const I* const magnitudes = static_cast<const I*>(call.magnitudes);
   I largest = 0;
   for (int64_t i = 0; i < call.n; ++i) largest = magnitudes[i] > largest ? magnitudes[i] : largest;

@@ -33,12 +33,15 @@ class RankTable {
   std::vector<uint32_t> ranks_;  // of a lower draw, of the draws from `lowest_` on, of a higher one
 };
 
-// Bins in the order of the magnitudes: one for 0, the topmost octaves finely (64 an octave), everything between in the
-// second.
-inline constexpr int kRankBins = 1024;  // at most
-constexpr int rank_bin_count(int64_t columns) { return columns < 2048 ? kRankBins / 2 : kRankBins; }
+// Bins in the order of the magnitudes: one for 0, the topmost eight octaves in equal parts of each, everything between
+// in the second. The longer a row, the finer: the differences of bf16 numbers then have bins of their own.
+inline constexpr int kRankBins = 2048;                                                                // at most
+constexpr int rank_bin_bits(int64_t columns) { return columns < 2048 ? 6 : columns < 8192 ? 7 : 8; }  // of an octave
+constexpr int rank_bin_count(int64_t columns) { return 8 << rank_bin_bits(columns); }
 template <class Bits>
-inline constexpr int kRankShift = (sizeof(Bits) == 8 ? 52 : 23) - 6;
+constexpr int rank_shift(int64_t columns) {
+  return (sizeof(Bits) == 8 ? 52 : 23) - rank_bin_bits(columns);
+}
 constexpr int64_t rank_scratch_bytes(int64_t columns) { return (columns + 1) * 12; }
 
 // Sets bit `first_bit + i` of `bits` where element from + i of the row is kept, for i < draws.size(). `magnitudes` is
