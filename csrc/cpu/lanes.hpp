@@ -53,13 +53,35 @@ FK_FN auto widen(const U16& codes) {
 #if defined(__x86_64__)
   typedef short S8 __attribute__((vector_size(16)));
   typedef short S16 __attribute__((vector_size(32)));
-  if constexpr (sizeof(U16) == 16)
+#if defined(__SSE4_1__)
+  typedef int64_t L2 __attribute__((vector_size(16)));
+  if constexpr (sizeof(U16) == 8)
+    return Lanes<4>::I(__builtin_ia32_pmovzxwd128(bits_as<S8>(L2{bits_as<int64_t>(codes), 0})));
+  else
+#endif
+      if constexpr (sizeof(U16) == 16)
     return Lanes<8>::I(__builtin_ia32_pmovzxwd256(bits_as<S8>(codes)));
   else if constexpr (sizeof(U16) == 32)
     return Lanes<16>::I(__builtin_ia32_pmovzxwd512_mask(bits_as<S16>(codes), Lanes<16>::I{}, uint16_t(-1)));
   else
 #endif
     return convert<typename Lanes<sizeof(U16) / 2>::I>(codes);
+}
+
+// As many floats to doubles. GCC 12 would convert them by halves.
+template <class Doubles, class F>
+FK_FN Doubles to_doubles(const F& floats) {
+#if defined(__AVX__)
+  typedef float F4 __attribute__((vector_size(16)));
+  if constexpr (sizeof(F) == 16) return bits_as<Doubles>(__builtin_ia32_cvtps2pd256(bits_as<F4>(floats)));
+#endif
+#if defined(__AVX512F__)
+  typedef float F8 __attribute__((vector_size(32)));
+  typedef double D8 __attribute__((vector_size(64)));
+  if constexpr (sizeof(F) == 32)
+    return bits_as<Doubles>(__builtin_ia32_cvtps2pd512_mask(bits_as<F8>(floats), D8{}, uint8_t(-1), 4));
+#endif
+  return __builtin_convertvector(floats, Doubles);
 }
 
 // W elements of format D, from element i of an array that need not be aligned, decoded to the compute type.
@@ -82,6 +104,11 @@ FK_FN V load(const void* array, int64_t i) {
       return narrowed;
     } else if constexpr (D == DType::f32) {
       return load_unaligned<V>(from);
+    } else if constexpr (D == DType::bf16 && lane_count<V> == 4) {
+      typedef uint16_t U8 __attribute__((vector_size(16)));
+      typedef int64_t L2 __attribute__((vector_size(16)));
+      const U8 codes = bits_as<U8>(L2{load_unaligned<int64_t>(from), 0});
+      return bits_as<V>(__builtin_shuffle(U8{}, codes, U8{0, 8, 1, 9, 2, 10, 3, 11}));  // one step to the upper halves
     } else if constexpr (size_of(D) == 2) {
 #if defined(__x86_64__)
       if constexpr (D == DType::f16 && lane_count<V> == 8) {

@@ -12,11 +12,56 @@ struct MassCall {
   double* sums;         // [2]: of all, of the kept
 };
 
+template <class V, DType D>
+FK_FN void mass_direct(const MassCall& call, double* all, double* kept) {
+  using Doubles = typename Halves<V>::D;
+  using F = typename Halves<V>::F;
+  constexpr int half = lane_count<V> / 2;
+  const DeltaSpan& span = call.span;
+  for (int lane = 0; lane < kLanes; lane += lane_count<V>) {
+    Doubles all_sums[2] = {}, kept_sums[2] = {};
+    for (int64_t i = lane; i < span.n; i += kLanes) {
+      const V delta = load<D, V>(span.model, i) - load<D, V>(span.base, i);
+      const V magnitude = bits_as<V>(magnitude_bits(delta));
+      const V counted = select(lane_mask<V>(call.keep, i), magnitude, splat<V>(0));
+      F all_parts[2], kept_parts[2];
+      memcpy(all_parts, &magnitude, sizeof magnitude);
+      memcpy(kept_parts, &counted, sizeof counted);
+#pragma GCC unroll 2
+      for (int part = 0; part < 2; ++part) {
+        all_sums[part] += to_doubles<Doubles>(all_parts[part]);
+        kept_sums[part] += to_doubles<Doubles>(kept_parts[part]);
+      }
+    }
+    for (int part = 0; part < 2; ++part) {
+      memcpy(all + lane + part * half, &all_sums[part], sizeof all_sums[part]);
+      memcpy(kept + lane + part * half, &kept_sums[part], sizeof kept_sums[part]);
+    }
+  }
+}
+
+template <class V>
+FK_FN bool try_mass_direct(const MassCall& call, double* all, double* kept) {
+  const DeltaSpan& span = call.span;
+  if (span.n % kLanes || span.base_dtype != span.dtype) return false;
+  if (span.dtype == DType::bf16) return mass_direct<V, DType::bf16>(call, all, kept), true;
+  if (span.dtype == DType::f16) return mass_direct<V, DType::f16>(call, all, kept), true;
+  if (span.dtype == DType::f32) return mass_direct<V, DType::f32>(call, all, kept), true;
+  return false;
+}
+
 // In the order of summation of reduce.hpp.
 template <class V>
 FK_FN void mass(const MassCall& call) {
   using T = Element<V>;
   double all[kLanes] = {}, kept[kLanes] = {};
+  if constexpr (lane_count<V> >= 8) {
+    if (try_mass_direct<V>(call, all, kept)) {
+      call.sums[0] = add_lanes(all);
+      call.sums[1] = add_lanes(kept);
+      return;
+    }
+  }
   const auto at = [](const void* array, DType dtype, int64_t i)
                       FK_INLINE_LAMBDA { return static_cast<const char*>(array) + i * size_of(dtype); };
   const DeltaSpan& span = call.span;
