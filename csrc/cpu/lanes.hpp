@@ -177,7 +177,7 @@ FK_FN Mask<V> lane_mask(const uint8_t* bits, int64_t i) {
     if constexpr (W == 16) code |= uint32_t(bits[i / 8 + 1]) << 8;
     Int<V> powers;
     for (int lane = 0; lane < W; ++lane) powers[lane] = 1 << lane;
-    return (splat_int<V>(static_cast<int32_t>(code)) & powers) != 0;
+    return (splat_int<V>(static_cast<int32_t>(code)) & powers) == powers;
   }
 }
 

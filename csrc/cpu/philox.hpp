@@ -71,7 +71,7 @@ struct DrawCall {
   uint64_t key;
   int64_t first_block;  // of 8 elements
   int64_t blocks;
-  uint32_t below;   // keep_bits: the draws that are kept, 0 to 65536
+  uint32_t below;   // keep_bits: the draws that are kept, 1 to 65535
   uint8_t* bits;    // keep_bits: one byte a block
   uint16_t* draws;  // draw_all: eight a block
 };
@@ -90,7 +90,7 @@ FK_FN void visit_words(const DrawCall& call, Take&& take) {
   };
   using U = typename Words<W>::U;
   int64_t i = 0;
-  for (; i + 2 * word_count<U> <= call.blocks; i += 2 * word_count<U>) some.template operator()<U, 2>(i);
+  for (; i + 3 * word_count<U> <= call.blocks; i += 3 * word_count<U>) some.template operator()<U, 3>(i);
   for (; i < call.blocks; ++i) some.template operator()<uint64_t, 1>(i);
 }
 
@@ -102,30 +102,53 @@ FK_FN uint64_t word_lane(const U& word, int lane) {
     return word[lane];
 }
 
+// The eight draws of each block, four to a lane.
+template <class U>
+struct Draws {
+  U low, high;
+};
+template <class U>
+FK_FN Draws<U> draws_of(const PhiloxWords<U>& words) {
+  return {(words.x[0] & 0xffffffffu) | (words.x[1] << 32), (words.x[2] & 0xffffffffu) | (words.x[3] << 32)};
+}
+
+template <size_t bytes>
+struct HalfWords {
+  typedef int16_t Signed __attribute__((vector_size(bytes)));
+  typedef uint16_t Unsigned __attribute__((vector_size(bytes)));
+};
+
+// 16-bit lanes: which of four draws are below a limit, as bits first to first + 3 of the lanes they come from.
+template <class U>
+FK_FN U below_bits(const U& draws, uint32_t below, int first) {
+  using S = typename HalfWords<sizeof(U)>::Signed;
+  using Code = typename HalfWords<sizeof(U)>::Unsigned;
+  const Code flip = Code{} + uint16_t(0x8000);  // unsigned order as signed
+  const S limit = bits_as<S>(Code(flip ^ uint16_t(below)));
+  Code weights;
+  for (size_t lane = 0; lane < sizeof(U) / 2; ++lane) weights[lane] = static_cast<uint16_t>(1 << (first + lane % 4));
+  const S less = bits_as<S>(Code(bits_as<Code>(draws) ^ flip)) < limit;
+  return bits_as<U>(Code(bits_as<Code>(less) & weights));
+}
+
 // Bit j of byte b: whether element j of block b is kept.
 template <int W>
 FK_FN void keep_bits(const DrawCall& call) {
   visit_words<W>(call, [&]<class U>(int64_t i, const PhiloxWords<U>& words) FK_INLINE_LAMBDA {
-    const uint64_t below = call.below;
-    U byte = U{};
-#pragma GCC unroll 4
-    for (int word = 0; word < 4; ++word) {
-      // A difference below zero has its highest bit set.
-      const U low = ((words.x[word] & 0xffffu) - below) >> 63;
-      const U high = (((words.x[word] >> 16) & 0xffffu) - below) >> 63;
-      byte |= (low | (high << 1)) << (2 * word);
-    }
-    for (int lane = 0; lane < word_count<U>; ++lane) call.bits[i + lane] = static_cast<uint8_t>(word_lane(byte, lane));
+    const Draws<U> draws = draws_of(words);
+    U bits = below_bits(draws.low, call.below, 0) | below_bits(draws.high, call.below, 4);
+    bits |= bits >> 32;
+    bits |= bits >> 16;
+    for (int lane = 0; lane < word_count<U>; ++lane) call.bits[i + lane] = static_cast<uint8_t>(word_lane(bits, lane));
   });
 }
 
 template <int W>
 FK_FN void draw_all(const DrawCall& call) {
   visit_words<W>(call, [&]<class U>(int64_t i, const PhiloxWords<U>& words) FK_INLINE_LAMBDA {
-    const U low = (words.x[0] & 0xffffffffu) | (words.x[1] << 32);
-    const U high = (words.x[2] & 0xffffffffu) | (words.x[3] << 32);
+    const Draws<U> draws = draws_of(words);
     for (int lane = 0; lane < word_count<U>; ++lane) {
-      const uint64_t pair[2] = {word_lane(low, lane), word_lane(high, lane)};
+      const uint64_t pair[2] = {word_lane(draws.low, lane), word_lane(draws.high, lane)};
       memcpy(call.draws + 8 * (i + lane), pair, sizeof pair);
     }
   });
