@@ -1,0 +1,131 @@
+// fiber.cpp: the switch between stacks, by hand where that is possible, and the pool of stacks.
+#include "fiber.h"
+
+#include <sys/mman.h>
+
+#include <cstdint>
+#include <new>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+namespace emulator {
+namespace {
+
+constexpr size_t kStride = kPageBytes + kStackBytes;
+
+#if !defined(EMULATOR_UCONTEXT)
+// What a function has to preserve goes onto the stack, the floating-point environment excepted: it is the same on all.
+[[gnu::naked, gnu::noinline]] void switch_stack(void** /*from*/, void* /*to*/) {
+  asm(R"(
+    pushq %rbp
+    pushq %rbx
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    movq %rsp, (%rdi)
+    movq %rsi, %rsp
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %rbx
+    popq %rbp
+    ret
+  )");
+}
+constexpr int kSavedRegisters = 6;
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
+Context* switched_from = nullptr;
+
+void arrive(void* fake_stack) {
+  __sanitizer_finish_switch_fiber(fake_stack, &switched_from->stack, &switched_from->stack_bytes);
+}
+#endif
+
+void (*fiber_entry)() = nullptr;
+
+void begin() {
+#if defined(__SANITIZE_ADDRESS__)
+  arrive(nullptr);
+#endif
+  fiber_entry();
+}
+
+}  // namespace
+
+// Not inlined: where all switches return to the same place, the processor foresees it.
+[[gnu::noinline]] void switch_context(Context& from, Context& to) {
+#if defined(__SANITIZE_ADDRESS__)
+  void* fake_stack = nullptr;
+  switched_from = &from;
+  __sanitizer_start_switch_fiber(&fake_stack, to.stack, to.stack_bytes);
+#endif
+#if defined(EMULATOR_UCONTEXT)
+  swapcontext(&from.registers, &to.registers);
+#else
+  switch_stack(&from.stack_pointer, to.stack_pointer);
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+  arrive(fake_stack);
+#endif
+}
+
+std::byte* Fibers::stack_of(int fiber) const { return stacks_ + static_cast<size_t>(fiber) * kStride + kPageBytes; }
+
+void Fibers::restart(int fiber) {
+  fiber_entry = entry_;
+  Context& context = fibers_[fiber];
+  context.stack = stack_of(fiber);
+  // At the same place in their pages, stacks would drive one another out of the cache.
+  context.stack_bytes = kStackBytes - static_cast<size_t>(fiber * 5 % 48) * 64;
+#if defined(__SANITIZE_ADDRESS__)
+  __asan_unpoison_memory_region(stack_of(fiber), kStackBytes);  // of frames that were abandoned
+#endif
+#if defined(EMULATOR_UCONTEXT)
+  getcontext(&context.registers);
+  context.registers.uc_stack = {.ss_sp = stack_of(fiber), .ss_flags = 0, .ss_size = context.stack_bytes};
+  context.registers.uc_link = nullptr;
+  makecontext(&context.registers, begin, 0);
+#else
+  auto** top = reinterpret_cast<void**>(stack_of(fiber) + context.stack_bytes);
+  *--top = nullptr;  // where begin() would return to
+  *--top = reinterpret_cast<void*>(begin);
+  for (int saved = 0; saved < kSavedRegisters; ++saved) *--top = nullptr;
+  context.stack_pointer = top;
+#endif
+}
+
+Context& Fibers::take() {
+  if (free_count_ > 0) return *free_[--free_count_];
+  if (!stacks_) {
+    void* memory = mmap(nullptr, kStride * kMaxFibers, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) throw std::bad_alloc();
+    stacks_ = static_cast<std::byte*>(memory);
+  }
+  const int fiber = count_;
+  if (mprotect(stack_of(fiber), kStackBytes, PROT_READ | PROT_WRITE) != 0) throw std::bad_alloc();
+  ++count_;
+  restart(fiber);
+  return fibers_[fiber];
+}
+
+void Fibers::restart_all() {
+  free_count_ = 0;
+  for (int fiber = count_; fiber-- > 0;) {
+    restart(fiber);
+    give_back(fibers_[fiber]);
+  }
+}
+
+bool Fibers::is_guard(const void* address) const {
+  const auto offset = reinterpret_cast<uintptr_t>(address) - reinterpret_cast<uintptr_t>(stacks_);
+  return stacks_ && offset < kStride * kMaxFibers && offset % kStride < kPageBytes;
+}
+
+}  // namespace emulator
