@@ -424,8 +424,8 @@ __global__ void write_at(int* values, int at) { values[at] = 1; }
 __global__ void read_at(const int* values, int at, int* out) { *out = values[at]; }
 __global__ void throw_up() { throw fk::InvalidArgument("never on a GPU"); }
 __global__ void overflow(int depth, int* out) {
-  volatile char frame[4096];
-  frame[depth % 4096] = 1;
+  volatile char frame[1024];
+  frame[depth % 1024] = 1;
   if (depth > 0) overflow(depth - 1, out);
   out[0] += frame[0];
 }
@@ -452,7 +452,7 @@ void check_bounds() {
 #if !defined(__SANITIZE_ADDRESS__)  // UndefinedBehaviorSanitizer, in the same build, sees these two first
   fk::cuda::launch(write_at, dim3(1), dim3(1), stream(), nullptr, 0);
   expect_failure(cudaErrorIllegalAddress, {"writes through a null pointer"});
-  fk::cuda::launch(overflow, dim3(1), dim3(1), stream(), 100, out.get());
+  fk::cuda::launch(overflow, dim3(1), dim3(1), stream(), 1000, out.get());
   expect_failure(cudaErrorIllegalAddress, {"needs more than the stack of a thread"});
 #endif
   cudaStream_t own = stream();

@@ -14,7 +14,7 @@
 namespace emulator {
 namespace {
 
-constexpr size_t kStride = kPageBytes + kStackBytes;
+constexpr size_t kStride = kGuardBytes + kStackBytes;
 
 #if !defined(EMULATOR_UCONTEXT)
 // What a function has to preserve goes onto the stack, the floating-point environment excepted: it is the same on all.
@@ -76,7 +76,7 @@ void begin() {
 #endif
 }
 
-std::byte* Fibers::stack_of(int fiber) const { return stacks_ + static_cast<size_t>(fiber) * kStride + kPageBytes; }
+std::byte* Fibers::stack_of(int fiber) const { return stacks_ + static_cast<size_t>(fiber) * kStride + kGuardBytes; }
 
 void Fibers::restart(int fiber) {
   fiber_entry = entry_;
@@ -125,7 +125,7 @@ void Fibers::restart_all() {
 
 bool Fibers::is_guard(const void* address) const {
   const auto offset = reinterpret_cast<uintptr_t>(address) - reinterpret_cast<uintptr_t>(stacks_);
-  return stacks_ && offset < kStride * kMaxFibers && offset % kStride < kPageBytes;
+  return stacks_ && offset < kStride * kMaxFibers && offset % kStride < kGuardBytes;
 }
 
 }  // namespace emulator

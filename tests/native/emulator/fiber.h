@@ -12,6 +12,7 @@
 namespace emulator {
 
 inline constexpr size_t kPageBytes = 4096;
+inline constexpr size_t kGuardBytes = 16 * 1024;  // more than a frame: none steps over it
 inline constexpr size_t kStackBytes = 64 * 1024;
 inline constexpr int kMaxFibers = 1024;  // the threads of the largest block
 
@@ -28,7 +29,7 @@ struct Context {
 
 void switch_context(Context& from, Context& to);
 
-// Stacks are made when they are first needed and kept. The page below each is inaccessible.
+// Stacks are made when they are first needed and kept. What is below each is inaccessible.
 class Fibers {
  public:
   // Every fiber runs entry(), which never returns, from its beginning.
@@ -36,7 +37,7 @@ class Fibers {
   Context& take();  // one that is free: the one last given back, whose stack is still in the cache
   void give_back(Context& fiber) { free_[free_count_++] = &fiber; }
   void restart_all();  // whatever they were doing
-  // Whether an address lies in a page below a stack.
+  // Whether an address lies below a stack.
   bool is_guard(const void* address) const;
 
  private:

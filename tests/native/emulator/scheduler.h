@@ -53,6 +53,7 @@ class Scheduler {
   void wait(State state);
   void go_to(Context& stack);
   void let_go(unsigned thread) { ready_[ready_count_++] = static_cast<uint16_t>(thread); }
+  void report_misuse(const Warp& warp, Collective collective, unsigned mask, int width) const;
   void check_mask(const Warp& warp, Collective collective, unsigned mask, int width);
   bool is_complete(const Warp& warp, Collective collective, unsigned mask) const;
   void complete(Warp& warp, Collective collective, unsigned mask);

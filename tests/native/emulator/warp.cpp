@@ -31,7 +31,8 @@ unsigned source_of(Collective collective, unsigned lane, unsigned offset, unsign
 
 }  // namespace
 
-void Scheduler::check_mask(const Warp& warp, Collective collective, unsigned mask, int width) {
+// Apart from check_mask(), whose stack is not unwound.
+void Scheduler::report_misuse(const Warp& warp, Collective collective, unsigned mask, int width) const {
   const unsigned lane = current_ % kWarpSize, ended = mask & warp.ended;
   std::string problem;
   if (!(mask >> lane & 1)) {
@@ -40,14 +41,17 @@ void Scheduler::check_mask(const Warp& warp, Collective collective, unsigned mas
     const unsigned gone = static_cast<unsigned>(std::countr_zero(ended)), thread = current_ - lane + gone;
     problem = "names lane " + std::to_string(gone) + ", which " +
               (thread < count_ ? "has ended: " + name_of_thread(thread) : "the block does not have");
-  } else if (!std::has_single_bit(static_cast<unsigned>(width)) || width > static_cast<int>(kWarpSize)) {
-    problem = "comes with a width of " + std::to_string(width) + ", which is no power of two up to 32";
   } else {
-    return;
+    problem = "comes with a width of " + std::to_string(width) + ", which is no power of two up to 32";
   }
   report(name_of_current() + " calls " + name_of(collective) + " with mask " + name_of_mask(mask) + ", which " +
          problem);
-  problem = {};  // this stack is not unwound
+}
+
+void Scheduler::check_mask(const Warp& warp, Collective collective, unsigned mask, int width) {
+  const bool is_width = std::has_single_bit(static_cast<unsigned>(width)) && width <= static_cast<int>(kWarpSize);
+  if ((mask >> current_ % kWarpSize & 1) && !(mask & warp.ended) && is_width) return;
+  report_misuse(warp, collective, mask, width);
   abandon(cudaErrorLaunchFailure);
 }
 
