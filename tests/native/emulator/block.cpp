@@ -107,6 +107,23 @@ cudaError_t Scheduler::run_grid(const KernelCall& call, const void* arguments, O
   return std::exchange(error_, cudaSuccess);
 }
 
+inline void Scheduler::begin_next() {
+  current_ = sequence_[begun_++];
+  states_[current_] = State::runs;
+  threadIdx = indices_[current_];
+}
+
+// Returns when there is a thread to begin on this stack.
+inline void Scheduler::end_current() {
+  states_[current_] = State::ended;
+  warps_[current_ / kWarpSize].ended |= 1u << current_ % kWarpSize;
+  ++ended_;
+  if (ready_count_ == 0 && begun_ < count_) return;
+  if (ready_count_ == 0 && ended_ < count_) fail_at_standstill();
+  fibers_.give_back(*running_);
+  go_to(ready_count_ > 0 ? *stacks_[ready_[--ready_count_]] : home_);
+}
+
 void Scheduler::run_threads() {
   Scheduler& self = the_scheduler;
   for (;;) {
@@ -123,46 +140,6 @@ void Scheduler::run_threads() {
     if (self.error_ != cudaSuccess) self.abandon(self.error_);
     self.end_current();
   }
-}
-
-void Scheduler::begin_next() {
-  current_ = sequence_[begun_++];
-  states_[current_] = State::runs;
-  threadIdx = indices_[current_];
-}
-
-// Returns when there is a thread to begin on this stack.
-void Scheduler::end_current() {
-  states_[current_] = State::ended;
-  warps_[current_ / kWarpSize].ended |= 1u << current_ % kWarpSize;
-  ++ended_;
-  if (ready_count_ == 0 && begun_ < count_) return;
-  if (ready_count_ == 0 && ended_ < count_) fail_at_standstill();
-  fibers_.give_back(*running_);
-  go_to(ready_count_ > 0 ? *stacks_[ready_[--ready_count_]] : home_);
-}
-
-void Scheduler::go_to(Context& stack) {
-  Context& own = *running_;
-  running_ = &stack;
-  switch_context(own, stack);
-}
-
-void Scheduler::wait(State state) {
-  const unsigned own = current_;
-  states_[own] = state;
-  stacks_[own] = running_;
-  if (ready_count_ > 0) {
-    const unsigned next = ready_[--ready_count_];
-    if (next != own) go_to(*stacks_[next]);
-  } else if (begun_ < count_) {
-    go_to(fibers_.take());
-  } else {
-    fail_at_standstill();
-  }
-  current_ = own;
-  states_[own] = State::runs;
-  threadIdx = indices_[own];
 }
 
 unsigned Scheduler::wait_for_block(Barrier barrier, bool predicate) {

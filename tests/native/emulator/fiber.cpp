@@ -8,7 +8,6 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
 #endif
 
 namespace emulator {
@@ -17,8 +16,21 @@ namespace {
 constexpr size_t kStride = kGuardBytes + kStackBytes;
 
 #if !defined(EMULATOR_UCONTEXT)
+constexpr int kSavedRegisters = 6;
+#endif
+
+void (*fiber_entry)() = nullptr;
+
+void begin() {
+  arrive(nullptr);
+  fiber_entry();
+}
+
+}  // namespace
+
+#if !defined(EMULATOR_UCONTEXT)
 // What a function has to preserve goes onto the stack, the floating-point environment excepted: it is the same on all.
-[[gnu::naked, gnu::noinline]] void switch_stack(void** /*from*/, void* /*to*/) {
+[[gnu::naked]] void switch_stack(void** /*from*/, void* /*to*/) {
   asm(R"(
     pushq %rbp
     pushq %rbx
@@ -37,44 +49,7 @@ constexpr size_t kStride = kGuardBytes + kStackBytes;
     ret
   )");
 }
-constexpr int kSavedRegisters = 6;
 #endif
-
-#if defined(__SANITIZE_ADDRESS__)
-Context* switched_from = nullptr;
-
-void arrive(void* fake_stack) {
-  __sanitizer_finish_switch_fiber(fake_stack, &switched_from->stack, &switched_from->stack_bytes);
-}
-#endif
-
-void (*fiber_entry)() = nullptr;
-
-void begin() {
-#if defined(__SANITIZE_ADDRESS__)
-  arrive(nullptr);
-#endif
-  fiber_entry();
-}
-
-}  // namespace
-
-// Not inlined: where all switches return to the same place, the processor foresees it.
-[[gnu::noinline]] void switch_context(Context& from, Context& to) {
-#if defined(__SANITIZE_ADDRESS__)
-  void* fake_stack = nullptr;
-  switched_from = &from;
-  __sanitizer_start_switch_fiber(&fake_stack, to.stack, to.stack_bytes);
-#endif
-#if defined(EMULATOR_UCONTEXT)
-  swapcontext(&from.registers, &to.registers);
-#else
-  switch_stack(&from.stack_pointer, to.stack_pointer);
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-  arrive(fake_stack);
-#endif
-}
 
 std::byte* Fibers::stack_of(int fiber) const { return stacks_ + static_cast<size_t>(fiber) * kStride + kGuardBytes; }
 

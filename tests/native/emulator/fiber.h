@@ -8,6 +8,9 @@
 #if defined(EMULATOR_UCONTEXT)
 #include <ucontext.h>
 #endif
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/common_interface_defs.h>
+#endif
 
 namespace emulator {
 
@@ -27,7 +30,35 @@ struct Context {
   size_t stack_bytes = 0;
 };
 
-void switch_context(Context& from, Context& to);
+#if !defined(EMULATOR_UCONTEXT)
+void switch_stack(void** from, void* to);
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
+inline Context* switched_from = nullptr;
+#endif
+
+// On a stack that was switched to.
+inline void arrive([[maybe_unused]] void* fake_stack) {
+#if defined(__SANITIZE_ADDRESS__)
+  __sanitizer_finish_switch_fiber(fake_stack, &switched_from->stack, &switched_from->stack_bytes);
+#endif
+}
+
+// Inlined: every function that returns after a switch returns elsewhere than the processor foresaw.
+inline void switch_context(Context& from, Context& to) {
+  void* fake_stack = nullptr;
+#if defined(__SANITIZE_ADDRESS__)
+  switched_from = &from;
+  __sanitizer_start_switch_fiber(&fake_stack, to.stack, to.stack_bytes);
+#endif
+#if defined(EMULATOR_UCONTEXT)
+  swapcontext(&from.registers, &to.registers);
+#else
+  switch_stack(&from.stack_pointer, to.stack_pointer);
+#endif
+  arrive(fake_stack);
+}
 
 // Stacks are made when they are first needed and kept. What is below each is inaccessible.
 class Fibers {

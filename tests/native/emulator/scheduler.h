@@ -90,6 +90,30 @@ class Scheduler {
 
 std::string name_of_mask(unsigned mask);
 
+// Inlined, as switch_context() is.
+inline void Scheduler::go_to(Context& stack) {
+  Context& own = *running_;
+  running_ = &stack;
+  switch_context(own, stack);
+}
+
+inline void Scheduler::wait(State state) {
+  const unsigned own = current_;
+  states_[own] = state;
+  stacks_[own] = running_;
+  if (ready_count_ > 0) {
+    const unsigned next = ready_[--ready_count_];
+    if (next != own) go_to(*stacks_[next]);
+  } else if (begun_ < count_) {
+    go_to(fibers_.take());
+  } else {
+    fail_at_standstill();
+  }
+  current_ = own;
+  states_[own] = State::runs;
+  threadIdx = indices_[own];
+}
+
 // The one there is: the runtime's lock is held while it runs.
 Scheduler& scheduler();
 
