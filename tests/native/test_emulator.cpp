@@ -1,5 +1,9 @@
 // test_emulator.cpp: the emulator of GPUs computes what a GPU would, and notices what a GPU would not forgive.
 #include <cuda_runtime.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cfenv>
@@ -11,7 +15,10 @@
 
 #include "check.hpp"
 #include "core/error.hpp"
+#include "cuda/instantiate.cuh"
 #include "cuda/launch.cuh"
+#include "methods/linear.hpp"
+#include "methods/ties.hpp"  // compiles, as every method does
 
 using namespace fk::test;
 using emulator::Order;
@@ -352,6 +359,32 @@ void check_host_memory() {
   cudaGetLastError();
 }
 
+// A method's own kernel, from the file that nvcc compiles: the mean of two models, weighted 1 and 3.
+void check_fold() {
+  using fk::Linear;
+  const auto code = [](float value) { return static_cast<uint16_t>(fk::encode<fk::DType::bf16, float>(value)); };
+  std::vector<uint16_t> low, high, expected;
+  for (int i = 0; i < 100; ++i) {
+    low.push_back(code(static_cast<float>(i)));
+    high.push_back(code(static_cast<float>(-i)));
+    expected.push_back(code(static_cast<float>(-i) / 2));
+  }
+  const OnDevice<uint16_t> first(low), second(high), out(low.size());
+  const OnDevice<const uint16_t*> models(std::vector<const uint16_t*>{first.get(), second.get()});
+  const OnDevice<Linear::Model<float>> weights(std::vector<Linear::Model<float>>{{1}, {3}});
+  const OnDevice<Linear::Shared<float>> shared(std::vector<Linear::Shared<float>>{{4}});
+  fk::cuda::fold<Linear>({.base = nullptr,
+                          .models = models.get(),
+                          .out = out.get(),
+                          .n = 100,
+                          .count = 2,
+                          .model_parameters = weights.get(),
+                          .shared_parameters = shared.get()},
+                         stream());
+  CHECK_CUDA(cudaStreamSynchronize(stream()));
+  CHECK(out.read() == expected, "linear");
+}
+
 // ---- what is wrong ----
 
 void check_missing_barrier() {
@@ -463,6 +496,24 @@ void check_bounds() {
   CHECK(cudaFree(odd) == cudaErrorInvalidValue && cudaGetLastError() == cudaErrorInvalidValue, "freed twice");
 }
 
+// What is no kernel's doing is somebody else's to handle: here a process that ends with 42.
+void check_foreign_faults() {
+  const OnDevice<int> out(1);
+  void* closed = mmap(nullptr, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    signal(SIGSEGV, [](int) { _exit(42); });
+    emulator::launch(read_at, 1, 1, 0, nullptr, static_cast<const int*>(closed), 0, out.get());
+    _exit(0);
+  }
+  int status = 0;
+  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 42, "status ", status);
+  munmap(closed, 4096);
+  struct sigaction action{};
+  sigaction(SIGSEGV, nullptr, &action);
+  CHECK(!(action.sa_flags & SA_NODEFER), "the emulator's handler is gone when no kernel runs");
+}
+
 void check_forgetting() {
   const OnDevice<int> values(counting(4));
   std::vector<int> seen(4, -1);
@@ -529,10 +580,12 @@ int main() {
   check_streams();
   check_devices();
   check_host_memory();
+  check_fold();
   check_missing_barrier();
   check_divergence();
   check_collectives();
   check_bounds();
+  check_foreign_faults();
   check_forgetting();
   check_scarcity();
   check_loss();
