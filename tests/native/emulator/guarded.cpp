@@ -20,9 +20,11 @@ constexpr size_t kKeptBuffers = 512;  // freed ones
 constexpr size_t kWatchedBytes = 64;  // before a buffer, after every kernel; all when it is freed
 constexpr std::byte kMargin{0xc7};
 
+using Buffers = std::map<uintptr_t, Buffer>;  // by their first page
+
 struct Memory {
-  std::map<uintptr_t, Buffer> buffers;  // by their first page
-  std::deque<uintptr_t> freed;
+  Buffers live, freed;
+  std::deque<uintptr_t> oldest_freed;
 };
 
 // Never destroyed: a program may free buffers while it ends.
@@ -60,6 +62,14 @@ bool check_margin(const Buffer& buffer, size_t before) {
   return false;
 }
 
+Buffer* find_in(Buffers& buffers, const void* address) {
+  const auto number = reinterpret_cast<uintptr_t>(address);
+  const auto after = buffers.upper_bound(number);
+  if (after == buffers.begin()) return nullptr;
+  Buffer& buffer = std::prev(after)->second;
+  return number - reinterpret_cast<uintptr_t>(buffer.pages) < buffer.page_bytes ? &buffer : nullptr;
+}
+
 size_t room_before(const Buffer& buffer) { return static_cast<size_t>(buffer.begin - buffer.pages) - kPageBytes; }
 
 }  // namespace
@@ -81,7 +91,7 @@ Buffer* make_buffer(size_t bytes, int device) {
                 .is_freed = false};
   std::memset(buffer.begin, 0xff, std::min(bytes, kFilledBytes));
   write_margin(buffer, room_before(buffer));
-  return &(memory().buffers[reinterpret_cast<uintptr_t>(pages)] = buffer);
+  return &(memory().live[reinterpret_cast<uintptr_t>(pages)] = buffer);
 }
 
 bool free_buffer(Buffer& buffer) {
@@ -89,22 +99,22 @@ bool free_buffer(Buffer& buffer) {
   buffer.is_freed = true;
   // The pages go back to the system, their addresses do not.
   mmap(buffer.pages, buffer.page_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-  memory().freed.push_back(reinterpret_cast<uintptr_t>(buffer.pages));
-  if (memory().freed.size() > kKeptBuffers) {
-    const auto oldest = memory().buffers.find(memory().freed.front());
+  auto& [live, freed, oldest_freed] = memory();
+  const auto first_page = reinterpret_cast<uintptr_t>(buffer.pages);
+  freed.insert(live.extract(first_page));
+  oldest_freed.push_back(first_page);
+  if (oldest_freed.size() > kKeptBuffers) {
+    const auto oldest = freed.find(oldest_freed.front());
     munmap(oldest->second.pages, oldest->second.page_bytes);
-    memory().buffers.erase(oldest);
-    memory().freed.pop_front();
+    freed.erase(oldest);
+    oldest_freed.pop_front();
   }
   return is_whole;
 }
 
 Buffer* find_buffer(const void* address) {
-  const auto number = reinterpret_cast<uintptr_t>(address);
-  auto after = memory().buffers.upper_bound(number);
-  if (after == memory().buffers.begin()) return nullptr;
-  Buffer& buffer = std::prev(after)->second;
-  return number - reinterpret_cast<uintptr_t>(buffer.pages) < buffer.page_bytes ? &buffer : nullptr;
+  Buffer* live = find_in(memory().live, address);
+  return live ? live : find_in(memory().freed, address);
 }
 
 std::string describe_address(const void* address) {
@@ -119,17 +129,15 @@ std::string describe_address(const void* address) {
 }
 
 bool check_margins(int device) {
-  for (const auto& [pages, buffer] : memory().buffers)
-    if (!buffer.is_freed && buffer.device == device &&
-        !check_margin(buffer, std::min(kWatchedBytes, room_before(buffer))))
-      return false;
-  return true;
+  return std::ranges::all_of(memory().live, [&](const auto& entry) {
+    const Buffer& buffer = entry.second;
+    return buffer.device != device || check_margin(buffer, std::min(kWatchedBytes, room_before(buffer)));
+  });
 }
 
 size_t count_buffers() {
-  return static_cast<size_t>(std::ranges::count_if(memory().buffers, [](const auto& entry) {
-    return !entry.second.is_freed && entry.second.device != kSharedMemory;
-  }));
+  return static_cast<size_t>(
+      std::ranges::count_if(memory().live, [](const auto& entry) { return entry.second.device != kSharedMemory; }));
 }
 
 }  // namespace emulator
