@@ -1,4 +1,4 @@
-// launch.h: what stands for kernel<<<grid, block, shared_bytes, stream>>>(arguments...).
+// launch.h: what launches a kernel here, where g++ knows no syntax for it.
 #pragma once
 #include <cstddef>
 #include <tuple>
