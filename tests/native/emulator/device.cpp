@@ -40,6 +40,7 @@ void set_order(Order order, uint64_t seed) {
   const std::lock_guard lock(runtime().mutex);
   runtime().order = order;
   runtime().seed = seed;
+  runtime().kernels = 0;  // the same seed, the same orders
 }
 
 void set_device_count(int count) {

@@ -22,7 +22,7 @@ class Worker {
     if (!can_work()) return;
     alignas(64) static std::byte arguments[kMaxArgumentBytes];
     std::memcpy(arguments, stream_.arguments.data() + work.arguments, work.argument_bytes);
-    device_.failure = run_grid(work.call, arguments, runtime().order, runtime().seed + ++kernels);
+    device_.failure = run_grid(work.call, arguments, runtime().order, runtime().seed + runtime().kernels++);
     if (device_.failure == cudaSuccess && !check_margins(stream_.device)) device_.failure = cudaErrorIllegalAddress;
   }
 
@@ -58,7 +58,6 @@ class Worker {
     return false;
   }
 
-  inline static uint64_t kernels = 0;
   Stream& stream_;
   Device& device_;
 };

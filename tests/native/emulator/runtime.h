@@ -27,7 +27,7 @@ struct Runtime {
   int device_count = 2;
   size_t device_memory = kDefaultMemory;
   Order order = Order::forward;
-  uint64_t seed = 0;
+  uint64_t seed = 0, kernels = 0;         // run since the order was set: each has another random one
   int64_t launches = 0, lost_launch = 0;  // counted from 1; 0: none will be
   std::string report;
 };
