@@ -26,6 +26,7 @@ FoldMerge::FoldMerge(const MergeCall& call, const std::vector<ResidentTensor>& t
     passes.search_table = memory_.copy(passes.searches);
     passes.draws.tensors = memory_.copy(passes.draw_list).there;
     passes.ranks.tensors = memory_.copy(passes.rank_list).there;
+    passes.short_ranks.tensors = memory_.copy(passes.short_list).there;
     passes.masses.tensors = memory_.copy(passes.mass_list).there;
   }
 }
@@ -36,6 +37,7 @@ void FoldMerge::run(const Queue& queue) {
     const bool f64 = passes.group->kind.f64;
     if (passes.draws.count > 0) draw_masks(passes.draws, queue);
     if (passes.ranks.count > 0) rank_rows(passes.ranks, f64, queue);
+    if (passes.short_ranks.count > 0) rank_short_rows(passes.short_ranks, f64, queue);
     if (!passes.searches.empty()) find_cuts(passes.searches, passes.search_table.there, f64, queue);
     if (passes.masses.count > 0) {
       sum_masses(passes.masses, passes.most_models, f64, queue);
@@ -74,7 +76,10 @@ void FoldMerge::describe_masks(Passes& passes, size_t i) {
     if (method_.sparsifier == Sparsifier::ranked) {
       mask.epsilon = values.per_model("epsilon", k);
       mask.keep = reinterpret_cast<uint8_t*>(memory_.zeros<uint32_t>(pieces(job.units(), 32) + 1));
-      add(passes.ranks, passes.rank_list, mask, job.rows);
+      if (job.cols <= kShortRow)
+        add(passes.short_ranks, passes.short_list, mask, pieces(job.units(), kThreads));
+      else
+        add(passes.ranks, passes.rank_list, mask, job.rows);
     } else if (model.below < 65536 && call_.measures_mass(job)) {  // drawn once, for two passes
       mask.keep = memory_.scratch<uint8_t>(pieces(job.units(), kEight));
       add(passes.draws, passes.draw_list, mask, pieces(job.units(), kEight * kThreads));

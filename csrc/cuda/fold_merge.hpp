@@ -15,10 +15,10 @@ class FoldMerge {
     Group* group;
     int most_models = 0;
     std::vector<CutSearch> searches;
-    std::vector<MaskTensor> draw_list, rank_list;
+    std::vector<MaskTensor> draw_list, rank_list, short_list;
     std::vector<SumTensor> mass_list;
     Memory::Table<CutSearch> search_table;
-    MaskBatch draws{}, ranks{};
+    MaskBatch draws{}, ranks{}, short_ranks{};
     SumBatch masses{};
   };
   struct Limits {

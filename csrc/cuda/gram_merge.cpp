@@ -98,7 +98,7 @@ void GramMerge::run(const Queue& queue) {
     if (kind.by_vector)
       sum_vectors(passes.weighted, kind.f64, queue);
     else
-      gram_fold_kernel(passes.group->members[0]->job->base.has_value())(kind, passes.group->batch(), queue);
+      gram_fold_kernel(kind.has_base)(kind, passes.group->batch(), queue);
   }
 }
 

@@ -20,7 +20,8 @@ FoldKind kind_of(const MergeCall& call, const Job& job) {
   // Kernels exist for bf16 throughout, and for double with any number of models.
   const bool bf16 = shared && format == DType::bf16;
   return {job.f64(), bf16 ? static_cast<int>(format) : kAnyFormat,
-          job.f64() || job.count() > kMostUnrolled ? 0 : job.count(), call.axis(job) != Axis::tensor};
+          job.f64() || job.count() > kMostUnrolled ? 0 : job.count(), call.axis(job) != Axis::tensor,
+          job.base.has_value()};
 }
 
 void describe(const ResidentTensor& tensor, FoldTensor& described, Memory::Table<FoldModel>& models) {

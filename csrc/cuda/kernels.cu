@@ -81,6 +81,11 @@ void rank_rows(const MaskBatch& batch, bool f64, const Queue& queue) {
          queue.stream, batch);
 }
 
+void rank_short_rows(const MaskBatch& batch, bool f64, const Queue& queue) {
+  launch(f64 ? rank_short_kernel<double> : rank_short_kernel<float>, streaming_grid(batch.chunks, queue),
+         dim3(kThreads), queue.stream, batch);
+}
+
 void sum_columns(const VectorTensor& here, const VectorTensor* there, bool f64, const Queue& queue) {
   launch(f64 ? column_sums_kernel<double> : column_sums_kernel<float>,
          streaming_grid((here.columns + kThreads - 1) / kThreads, queue), dim3(kThreads), queue.stream, there);

@@ -35,6 +35,7 @@ void find_factors(const SumBatch&, const Queue&);
 // masks.cuh
 void draw_masks(const MaskBatch&, const Queue&);
 void rank_rows(const MaskBatch&, bool f64, const Queue&);
+void rank_short_rows(const MaskBatch&, bool f64, const Queue&);
 
 // vectors.cuh
 void sum_columns(const VectorTensor& here, const VectorTensor* there, bool f64, const Queue&);

@@ -1,4 +1,4 @@
-// launch.cuh: the only place a kernel is launched, and with how many blocks.
+// launch.cuh: the only place a kernel is launched, on the device or the emulated one, and with how many blocks.
 #pragma once
 #include "cuda/check.hpp"
 #include "cuda/kernels.hpp"

@@ -18,16 +18,19 @@ static __global__ void __launch_bounds__(kThreads) draw_kernel(MaskBatch batch) 
 
 // ---- ranks ----------------------------------------------------------------------------------------------------------
 
-inline constexpr int kRankBinBits = 8;  // of an octave
-inline constexpr int kRankBins = 8 << kRankBinBits;
+// Bins in the order of the magnitudes: one for 0, one for each octave (of double, for eight octaves) far below the
+// row's largest, 128 for each of the six topmost octaves.
+inline constexpr int kFineOctaves = 6, kFineBits = 7, kCoarseBins = 258;
+inline constexpr int kRankBins = 1280;
 
-// Bins in the order of the magnitudes: one for 0, the topmost eight octaves in equal parts, all between in the second.
 template <class T>
 FK_FN int rank_bin(IntOf<T> magnitude, IntOf<T> largest) {
-  constexpr int shift = (sizeof(T) == 8 ? 52 : 23) - kRankBinBits;
-  const IntOf<T> top = largest >> shift, floor = top >= kRankBins - 2 ? top - (kRankBins - 2) : 0;
-  const IntOf<T> place = (magnitude >> shift) - floor;
-  return magnitude == 0 ? 0 : int(place > 0 ? place : 0) + 1;
+  constexpr int mantissa = sizeof(T) == 8 ? 52 : 23, octaves_a_bin = sizeof(T) == 8 ? 3 : 0;
+  if (magnitude == 0) return 0;
+  const IntOf<T> octave = magnitude >> mantissa, top = largest >> mantissa;
+  const IntOf<T> first_fine = top >= kFineOctaves ? top - kFineOctaves + 1 : 0;
+  if (octave < first_fine) return 1 + int(octave >> octaves_a_bin);
+  return kCoarseBins + int((magnitude >> (mantissa - kFineBits)) - (first_fine << kFineBits));
 }
 
 // Of equal magnitudes the first has the higher rank.
@@ -65,15 +68,84 @@ __device__ __forceinline__ void set_bits(uint8_t* keep, int64_t first, bool kept
   if (offset > 0 && bits >> (32 - offset)) atomicOr(&words[first / 32 + 1], bits >> (32 - offset));
 }
 
-// A block of threads a row. A histogram brackets every element's rank; only where the bracket does not decide is the
-// rank counted.
+// Whether an element of that rank is kept.
+__device__ __forceinline__ bool kept_at(const MaskTensor& of, uint32_t draw, int64_t rank) {
+  if (of.columns == 1) return draw < kept_draws(of.density);
+  const double place = static_cast<double>(rank) / static_cast<double>(of.columns - 1);
+  return draw < kept_draws((of.density - of.epsilon) + (2 * of.epsilon) * place);
+}
+
+__device__ __forceinline__ uint32_t draw_one(const MaskTensor& of, int64_t i) {
+  const int64_t element = of.tensor->first + i;
+  return draw_eight(of.tensor->models[of.model].key, uint64_t(element / kEight))[int(element % kEight)];
+}
+
+// Rows of up to kShortRow elements: a thread an element.
+template <class T>
+__global__ void __launch_bounds__(kThreads) rank_short_kernel(MaskBatch batch) {
+  for (int64_t chunk = blockIdx.x; chunk < batch.chunks; chunk += gridDim.x) {
+    const MaskTensor& of = tensor_of(batch.tensors, batch.count, chunk);
+    const Delta delta{of.tensor->base, of.tensor->models[of.model].array};
+    const int64_t i = (chunk - of.first_chunk) * kThreads + threadIdx.x, column = i % of.columns;
+    bool kept = false;
+    if (i < of.tensor->n) {
+      const uint32_t draw = draw_one(of, i);
+      kept = kept_at(of, draw, 0);
+      if (!kept && kept_at(of, draw, of.columns - 1))
+        kept = kept_at(of, draw, rank_of<T>(delta, i - column, of.columns, column,
+                                            ordered_magnitude(load_delta<T>(delta, i))));
+    }
+    set_bits(of.keep, i - threadIdx.x % 32, kept);
+  }
+}
+
+// A row's histogram.
+template <class T>
+struct RankBins {
+  unsigned lower[kRankBins + 1];  // how many elements lie in lower bins
+  unsigned later[kRankBins];      // how many elements of the bin lie further on in the row
+  IntOf<T> least[kRankBins], most[kRankBins];
+  int of_thread[kThreads];  // the bins of the elements at hand, -1 beyond the row
+};
+
+template <class T>
+__device__ void fill(RankBins<T>& bins, const Delta& delta, int64_t start, int64_t columns, IntOf<T> largest) {
+  for (int bin = threadIdx.x; bin < kRankBins; bin += kThreads) {
+    bins.lower[bin] = bins.later[bin] = 0;
+    bins.least[bin] = std::numeric_limits<IntOf<T>>::max();
+    bins.most[bin] = 0;
+  }
+  __syncthreads();
+  using Bits = std::conditional_t<sizeof(T) == 8, unsigned long long, unsigned>;  // as atomics know them
+  for (int64_t c = threadIdx.x; c < columns; c += kThreads) {
+    const IntOf<T> magnitude = ordered_magnitude(load_delta<T>(delta, start + c));
+    const int bin = rank_bin<T>(magnitude, largest);
+    atomicAdd(&bins.lower[bin], 1u);
+    atomicMin(reinterpret_cast<Bits*>(&bins.least[bin]), static_cast<Bits>(magnitude));
+    atomicMax(reinterpret_cast<Bits*>(&bins.most[bin]), static_cast<Bits>(magnitude));
+  }
+  __syncthreads();
+  constexpr int each = kRankBins / kThreads;
+  unsigned counts[each], sum = 0;
+  for (int i = 0; i < each; ++i) sum += counts[i] = bins.lower[threadIdx.x * each + i];
+  auto before = unsigned(count_before(sum));
+  for (int i = 0; i < each; ++i) {
+    bins.lower[threadIdx.x * each + i] = before;
+    before += counts[i];
+  }
+  if (threadIdx.x == kThreads - 1) bins.lower[kRankBins] = before;
+  __syncthreads();
+}
+
+// A block of threads a row. A histogram brackets every element's rank. Only where the bracket does not decide is the
+// rank counted: in a bin of equals by how many of them lie further on, which is known since rows are walked from their
+// ends; else over the whole row.
 template <class T>
 __global__ void __launch_bounds__(kThreads) rank_kernel(MaskBatch batch) {
-  __shared__ unsigned lower[kRankBins + 1];  // how many elements lie in lower bins
+  __shared__ RankBins<T> bins;
   for (int64_t row = blockIdx.x; row < batch.chunks; row += gridDim.x) {
     const MaskTensor& of = tensor_of(batch.tensors, batch.count, row);
-    const FoldModel& model = of.tensor->models[of.model];
-    const Delta delta{of.tensor->base, model.array};
+    const Delta delta{of.tensor->base, of.tensor->models[of.model].array};
     const int64_t columns = of.columns, start = (row - of.first_chunk) * columns;
     IntOf<T> own = 0;
     for (int64_t c = threadIdx.x; c < columns; c += kThreads) {
@@ -81,39 +153,32 @@ __global__ void __launch_bounds__(kThreads) rank_kernel(MaskBatch batch) {
       own = magnitude > own ? magnitude : own;
     }
     const IntOf<T> largest = largest_of<T>(own);
-    for (int bin = threadIdx.x; bin <= kRankBins; bin += kThreads) lower[bin] = 0;
-    __syncthreads();
-    for (int64_t c = threadIdx.x; c < columns; c += kThreads)
-      atomicAdd(&lower[rank_bin<T>(ordered_magnitude(load_delta<T>(delta, start + c)), largest)], 1u);
-    __syncthreads();
-    constexpr int each = kRankBins / kThreads;
-    unsigned counts[each], sum = 0;
-    for (int i = 0; i < each; ++i) sum += counts[i] = lower[threadIdx.x * each + i];
-    auto before = unsigned(count_before(sum));
-    for (int i = 0; i < each; ++i) {
-      lower[threadIdx.x * each + i] = before;
-      before += counts[i];
-    }
-    if (threadIdx.x == kThreads - 1) lower[kRankBins] = before;
-    __syncthreads();
+    fill<T>(bins, delta, start, columns, largest);
 
-    for (int64_t piece = 0; piece < columns; piece += kThreads) {
-      const int64_t c = piece + threadIdx.x, element = of.tensor->first + start + c;
+    for (int64_t piece = (columns - 1) / kThreads * kThreads; piece >= 0; piece -= kThreads) {
+      const int64_t c = piece + threadIdx.x;
+      const IntOf<T> magnitude = c < columns ? ordered_magnitude(load_delta<T>(delta, start + c)) : 0;
+      const int bin = c < columns ? rank_bin<T>(magnitude, largest) : -1;
+      bins.of_thread[threadIdx.x] = bin;
+      __syncthreads();
       bool kept = false;
-      if (c < columns) {
-        const IntOf<T> magnitude = ordered_magnitude(load_delta<T>(delta, start + c));
-        const uint32_t draw = draw_eight(model.key, uint64_t(element / kEight))[int(element % kEight)];
-        const auto kept_at = [&](int64_t rank) {
-          if (columns == 1) return draw < kept_draws(of.density);
-          const double place = static_cast<double>(rank) / static_cast<double>(columns - 1);
-          return draw < kept_draws((of.density - of.epsilon) + (2 * of.epsilon) * place);
-        };
-        const int bin = rank_bin<T>(magnitude, largest);
-        kept = kept_at(lower[bin]);
-        if (!kept && kept_at(int64_t(lower[bin + 1]) - 1))
-          kept = kept_at(rank_of<T>(delta, start, columns, c, magnitude));
+      if (bin >= 0) {
+        const uint32_t draw = draw_one(of, start + c);
+        kept = kept_at(of, draw, bins.lower[bin]);
+        if (!kept && kept_at(of, draw, int64_t(bins.lower[bin + 1]) - 1)) {
+          int64_t rank;
+          if (bins.least[bin] == bins.most[bin]) {
+            rank = int64_t(bins.lower[bin]) + bins.later[bin];
+            for (int thread = int(threadIdx.x) + 1; thread < kThreads; ++thread) rank += bins.of_thread[thread] == bin;
+          } else {
+            rank = rank_of<T>(delta, start, columns, c, magnitude);
+          }
+          kept = kept_at(of, draw, rank);
+        }
       }
       set_bits(of.keep, start + piece + int64_t(threadIdx.x / 32) * 32, kept);
+      __syncthreads();
+      if (bin >= 0) atomicAdd(&bins.later[bin], 1u);
     }
     __syncthreads();
   }

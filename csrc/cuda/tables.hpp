@@ -51,6 +51,7 @@ struct FoldKind {
   int format;
   int count;       // of models, or 0 where there are many
   bool by_vector;  // rows or columns have weights of their own: see VectorTensor
+  bool has_base;
   auto operator<=>(const FoldKind&) const = default;
 };
 inline constexpr int kAnyFormat = -1;
@@ -98,7 +99,7 @@ struct MaskTensor {
   int64_t rows, columns;
   double density, epsilon;
   uint8_t* keep;        // zeroed where ranks decide
-  int64_t first_chunk;  // number of its first row, or of its first kThreads * kEight elements, in the launch
+  int64_t first_chunk;  // number of its first row, or of its first piece, in the launch
 };
 struct MaskBatch {
   const MaskTensor* tensors;
