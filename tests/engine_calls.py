@@ -97,9 +97,7 @@ def arrange(merges: Sequence[Merge], copies: Sequence[tuple[str, np.ndarray]] = 
             sets[id(merge.parameters)] = len(call.parameter_sets)
             call.parameter_sets.append(merge.parameters)
         target = place(output, tensors.output)
-        call.jobs.append(
-            ("merge", merge.name, rows, columns, sets[id(merge.parameters)], target, base, models)
-        )
+        call.jobs.append(("merge", merge.name, rows, columns, sets[id(merge.parameters)], target, base, models))
     return call
 
 

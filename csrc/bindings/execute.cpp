@@ -18,7 +18,8 @@ constexpr std::align_val_t kPage{4096};
 
 int64_t workspace_bytes(const std::string& method, const py::sequence& jobs, const py::sequence& parameter_sets,
                         const py::sequence& buffers, int threads, int64_t memory_limit, int64_t tile_elements) {
-  return plan_workspace(to_call(method, jobs, parameter_sets, buffers, {threads, memory_limit, tile_elements})).total() +
+  return plan_workspace(to_call(method, jobs, parameter_sets, buffers, {threads, memory_limit, tile_elements}))
+             .total() +
          static_cast<int64_t>(kPage);
 }
 

@@ -38,7 +38,7 @@ __device__ __forceinline__ typename M::template Model<T> parameters_of(const Fol
   if constexpr (is_rescaled<M>) {
     typename M::template Model<T> model;
     M::rescaled(static_cast<const typename M::template Model<double>*>(tensor.parameters)[k],
-               tensor.factors ? tensor.factors[k] : 1.0, model);
+                tensor.factors ? tensor.factors[k] : 1.0, model);
     return model;
   } else {
     return static_cast<const typename M::template Model<T>*>(tensor.parameters)[k];
@@ -137,8 +137,8 @@ __device__ __forceinline__ void combine_eight(const FoldTensor& tensor, int64_t 
     for (int j = 0; j < kEight; ++j) merged[j] = M::template combine<T>([&](int k) { return values[k][j]; }, K, shared);
   } else {
     for (int j = 0; j < kEight && i + j < tensor.n; ++j)
-      merged[j] = M::template combine<T>([&](int k) { return load_one<T>(tensor.models[k].array, i + j); }, tensor.count,
-                                         shared);
+      merged[j] = M::template combine<T>([&](int k) { return load_one<T>(tensor.models[k].array, i + j); },
+                                         tensor.count, shared);
   }
 }
 
@@ -160,9 +160,8 @@ __device__ __forceinline__ IntOf<T> fold_eight(const FoldTensor& tensor, int64_t
     peak = magnitude > peak ? magnitude : peak;
   }
   const bool whole = tensor.out.aligned && i + kEight <= tensor.n;
-  with_format<F>(tensor.out.dtype, [&]<DType D>() {
-    store_eight<D, T>(const_cast<void*>(tensor.out.data), i, tensor.n, whole, merged);
-  });
+  with_format<F>(tensor.out.dtype,
+                 [&]<DType D>() { store_eight<D, T>(const_cast<void*>(tensor.out.data), i, tensor.n, whole, merged); });
   return peak;
 }
 

@@ -78,12 +78,13 @@ void GramMerge::run(const Queue& queue) {
     const bool f64 = passes.group->kind.f64;
     if (passes.sums.count > 0) sum_products(passes.sums, passes.most_models, f64, queue);
     for (size_t i = 0; i < passes.vector_list.size(); ++i)
-      if (passes.vector_list[i].by_column) sum_columns(passes.vector_list[i], passes.vector_table.there + i, f64, queue);
+      if (passes.vector_list[i].by_column)
+        sum_columns(passes.vector_list[i], passes.vector_table.there + i, f64, queue);
   }
   std::vector<double> products(static_cast<size_t>(total_count_));
-  check(cudaMemcpyAsync(products.data(), totals_, products.size() * sizeof(double), cudaMemcpyDeviceToHost,
-                        queue.stream),
-        "copy dot products from the device");
+  check(
+      cudaMemcpyAsync(products.data(), totals_, products.size() * sizeof(double), cudaMemcpyDeviceToHost, queue.stream),
+      "copy dot products from the device");
   check(cudaStreamSynchronize(queue.stream), "wait for dot products");
   std::vector<char> weights(static_cast<size_t>(weight_bytes_));
   for (const Passes& passes : passes_)

@@ -14,10 +14,10 @@ class GramMerge {
   // A tensor's dot products on their way to weights.
   struct Vectors {
     const Job* job;
-    int64_t count;            // of vectors
-    bool by_column;           // products lie pair by pair, else vector by vector
-    int64_t first_total;      // of its dot products, among all
-    int64_t first_weight;     // of its weights, among all bytes of them
+    int64_t count;         // of vectors
+    bool by_column;        // products lie pair by pair, else vector by vector
+    int64_t first_total;   // of its dot products, among all
+    int64_t first_weight;  // of its weights, among all bytes of them
   };
   struct Passes {
     Group* group;

@@ -14,9 +14,9 @@ Array array_of(const void* data, DType dtype) { return {data, dtype, reinterpret
 FoldKind kind_of(const MergeCall& call, const Job& job) {
   constexpr int kMostUnrolled = 4;
   const DType format = job.out.dtype;
-  const bool shared = (!job.base || job.base->dtype == format) &&
-                      std::all_of(job.inputs.begin(), job.inputs.end(),
-                                  [&](const TensorRef& input) { return input.dtype == format; });
+  const bool shared =
+      (!job.base || job.base->dtype == format) &&
+      std::all_of(job.inputs.begin(), job.inputs.end(), [&](const TensorRef& input) { return input.dtype == format; });
   // Kernels exist for bf16 throughout, and for double with any number of models.
   const bool bf16 = shared && format == DType::bf16;
   return {job.f64(), bf16 ? static_cast<int>(format) : kAnyFormat,

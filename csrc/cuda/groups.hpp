@@ -10,8 +10,8 @@ namespace fk::cuda {
 struct Group {
   FoldKind kind{};
   std::vector<const ResidentTensor*> members;
-  Memory::Table<FoldTensor> tensors;                // of each member
-  std::vector<Memory::Table<FoldModel>> models;     // of each member's
+  Memory::Table<FoldTensor> tensors;             // of each member
+  std::vector<Memory::Table<FoldModel>> models;  // of each member's
   int64_t chunks = 0;
 
   FoldBatch batch() const { return {tensors.there, static_cast<int>(members.size()), chunks}; }

@@ -25,7 +25,9 @@ void find_cuts_of(std::span<CutSearch> here, CutSearch* there, const Queue& queu
     const auto count = static_cast<unsigned>(std::min(kMost, here.size() - first));
     CutSearch* const searches = there + first;
     const dim3 each(blocks_for(chunks, queue), count);
-    const auto decide = [&](auto* kernel) { launch(kernel, dim3(count), dim3(kDecidingThreads), queue.stream, searches); };
+    const auto decide = [&](auto* kernel) {
+      launch(kernel, dim3(count), dim3(kDecidingThreads), queue.stream, searches);
+    };
     const auto stream = [&](auto* kernel) { launch(kernel, each, dim3(kThreads), queue.stream, searches); };
     decide(bracket_kernel<T>);
     stream(collect_kernel<T>);
@@ -92,8 +94,8 @@ void sum_columns(const VectorTensor& here, const VectorTensor* there, bool f64, 
 }
 
 void sum_vectors(const VectorBatch& batch, bool f64, const Queue& queue) {
-  launch(f64 ? vector_sum_kernel<double> : vector_sum_kernel<float>, streaming_grid(batch.chunks, queue), dim3(kThreads),
-         queue.stream, batch);
+  launch(f64 ? vector_sum_kernel<double> : vector_sum_kernel<float>, streaming_grid(batch.chunks, queue),
+         dim3(kThreads), queue.stream, batch);
 }
 
 void store(std::span<const char> bytes, char* to, const Queue& queue) {

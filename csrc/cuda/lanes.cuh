@@ -10,8 +10,9 @@ namespace fk::cuda {
 
 template <int size>
 struct Words {  // of eight elements of that many bytes
-  using Code = std::conditional_t<size == 1, uint8_t,
-                                  std::conditional_t<size == 2, uint16_t, std::conditional_t<size == 4, uint32_t, uint64_t>>>;
+  using Code =
+      std::conditional_t<size == 1, uint8_t,
+                         std::conditional_t<size == 2, uint16_t, std::conditional_t<size == 4, uint32_t, uint64_t>>>;
   using Word = std::conditional_t<size == 1, uint2, uint4>;
   static constexpr int count = kEight * size / int(sizeof(Word));
 };

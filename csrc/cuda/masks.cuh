@@ -92,8 +92,8 @@ __global__ void __launch_bounds__(kThreads) rank_short_kernel(MaskBatch batch) {
       const uint32_t draw = draw_one(of, i);
       kept = kept_at(of, draw, 0);
       if (!kept && kept_at(of, draw, of.columns - 1))
-        kept = kept_at(of, draw, rank_of<T>(delta, i - column, of.columns, column,
-                                            ordered_magnitude(load_delta<T>(delta, i))));
+        kept = kept_at(of, draw,
+                       rank_of<T>(delta, i - column, of.columns, column, ordered_magnitude(load_delta<T>(delta, i))));
     }
     set_bits(of.keep, i - threadIdx.x % 32, kept);
   }

@@ -17,7 +17,8 @@ class Memory {
   };
 
   Memory() = default;
-  Memory(char* start, const Sizes& sizes) : tables_(start), zeros_(start + sizes.tables), scratch_(zeros_ + sizes.zeros) {}
+  Memory(char* start, const Sizes& sizes)
+      : tables_(start), zeros_(start + sizes.tables), scratch_(zeros_ + sizes.zeros) {}
 
   template <class T>
   struct Table {

@@ -1,6 +1,7 @@
 // reduce.cuh: sums over a tensor, or over each of its rows, in the one order of summation every backend keeps.
 //
-// Blocks of 4096 elements from the vector's start are summed in double by 64 threads (thread l takes elements l, l + 64,
+// Blocks of 4096 elements from the vector's start are summed in double by 64 threads (thread l takes elements l, l +
+// 64,
 // ...), the threads by halves, the blocks by a pairwise tree over their numbers: see cpu/reduce.hpp.
 #pragma once
 #include "cuda/fold.cuh"
@@ -46,7 +47,8 @@ __device__ __forceinline__ T load_term(const FoldTensor& tensor, int k, int64_t 
 template <class T>
 __global__ void __launch_bounds__(kThreads) products_kernel(SumBatch batch, int most_models) {
   const int lane = threadIdx.x % kSumLanes;
-  for (int64_t start = int64_t(blockIdx.x) * kSumGroups; start < batch.blocks; start += int64_t(gridDim.x) * kSumGroups) {
+  for (int64_t start = int64_t(blockIdx.x) * kSumGroups; start < batch.blocks;
+       start += int64_t(gridDim.x) * kSumGroups) {
     const SumPlace place = place_of(batch, start + threadIdx.x / kSumLanes);
     const int count = place.of ? place.of->tensor->count : 0;
     int pair = 0;
@@ -71,7 +73,8 @@ __global__ void __launch_bounds__(kThreads) products_kernel(SumBatch batch, int 
 template <class T>
 __global__ void __launch_bounds__(kThreads) mass_kernel(SumBatch batch, int most_models) {
   const int lane = threadIdx.x % kSumLanes;
-  for (int64_t start = int64_t(blockIdx.x) * kSumGroups; start < batch.blocks; start += int64_t(gridDim.x) * kSumGroups) {
+  for (int64_t start = int64_t(blockIdx.x) * kSumGroups; start < batch.blocks;
+       start += int64_t(gridDim.x) * kSumGroups) {
     const SumPlace place = place_of(batch, start + threadIdx.x / kSumLanes);
     for (int k = 0; k < most_models; ++k) {
       const bool exists = place.of && k < place.of->tensor->count;

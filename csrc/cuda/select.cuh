@@ -145,7 +145,7 @@ __global__ void __launch_bounds__(kThreads) collect_kernel(CutSearch* searches) 
     if (threadIdx.x <= kHeavy) counts[threadIdx.x] = 0;
     __syncthreads();
     unsigned above = 0, equal[kHeavy] = {};
-    visit_chunk<T>(search, chunk, [&](const int64_t(&magnitudes)[kEight], int64_t first, int count) {
+    visit_chunk<T>(search, chunk, [&](const int64_t (&magnitudes)[kEight], int64_t first, int count) {
       FK_UNROLL
       for (int j = 0; j < kEight; ++j) {
         const int64_t magnitude = magnitudes[j];
@@ -182,16 +182,16 @@ __global__ void __launch_bounds__(kThreads) collect_kernel(CutSearch* searches) 
 // Index in the search of the wanted-th element (from 1) of a magnitude whose chunks are counted.
 template <class T>
 __device__ int64_t locate(const CutSearch& search, int which, int64_t magnitude, uint64_t wanted) {
-  const Reached chunk = reach_count([&](int64_t i) { return uint64_t(search.equals[i * kHeavy + which]); },
-                                    search.chunks, wanted);
+  const Reached chunk =
+      reach_count([&](int64_t i) { return uint64_t(search.equals[i * kHeavy + which]); }, search.chunks, wanted);
   const int64_t number = search.tensors[0].first_chunk + chunk.item;
   const FoldTensor& tensor = tensor_of(search.tensors, search.count, number);
   const int64_t start = (number - tensor.first_chunk) * kChunk;
   const int64_t n = start + kChunk < tensor.n ? kChunk : tensor.n - start;
   const Delta delta{tensor.base, tensor.models[search.model].array};
-  const Reached element = reach_count(
-      [&](int64_t i) { return uint64_t(ordered_magnitude(load_delta<T>(delta, start + i)) == magnitude); }, n,
-      chunk.left);
+  const Reached element =
+      reach_count([&](int64_t i) { return uint64_t(ordered_magnitude(load_delta<T>(delta, start + i)) == magnitude); },
+                  n, chunk.left);
   return tensor.first - search.tensors[0].first + start + element.item;
 }
 
@@ -219,8 +219,7 @@ __global__ void __launch_bounds__(kDecidingThreads) settle_kernel(CutSearch* sea
       __syncthreads();
       const int64_t between = int64_t(reaching) - passed;
       if (rank < between) {
-        const uint64_t entry =
-            key_of_rank([&](int64_t i) { return search.entries[i]; }, entries, passed + rank, 64);
+        const uint64_t entry = key_of_rank([&](int64_t i) { return search.entries[i]; }, entries, passed + rank, 64);
         const uint64_t mask = (uint64_t{1} << shift) - 1;
         if (threadIdx.x == 0) settle<T>(search, search.low + int64_t(entry >> shift), int64_t(mask - (entry & mask)));
         return;
@@ -266,7 +265,7 @@ __global__ void __launch_bounds__(kThreads) histogram_kernel(CutSearch* searches
   const int shift = bin_shift(search);
   const uint64_t low = uint64_t(search.low), width = uint64_t{1} << search.bits;
   for (int64_t chunk = blockIdx.x; chunk < search.chunks; chunk += gridDim.x)
-    visit_chunk<T>(search, chunk, [&](const int64_t(&magnitudes)[kEight], int64_t, int count) {
+    visit_chunk<T>(search, chunk, [&](const int64_t (&magnitudes)[kEight], int64_t, int count) {
       FK_UNROLL
       for (int j = 0; j < kEight; ++j) {
         const uint64_t place = uint64_t(magnitudes[j]) - low;  // below the bracket it wraps round, to a large one
@@ -283,8 +282,8 @@ template <class T>
 __global__ void __launch_bounds__(kDecidingThreads) narrow_kernel(CutSearch* searches) {
   CutSearch& search = searches[blockIdx.x];
   if (search.done) return;
-  const Reached bin = reach_count([&](int64_t i) { return uint64_t(search.bins[kBins - 1 - i]); }, kBins,
-                                  uint64_t(search.rank) + 1);
+  const Reached bin =
+      reach_count([&](int64_t i) { return uint64_t(search.bins[kBins - 1 - i]); }, kBins, uint64_t(search.rank) + 1);
   for (int i = threadIdx.x; i < kBins; i += blockDim.x) search.bins[i] = 0;
   if (threadIdx.x == 0) {
     const int shift = bin_shift(search);
@@ -305,7 +304,7 @@ __global__ void __launch_bounds__(kThreads) count_equals_kernel(CutSearch* searc
     if (threadIdx.x == 0) equals = 0;
     __syncthreads();
     unsigned own = 0;
-    visit_chunk<T>(search, chunk, [&](const int64_t(&magnitudes)[kEight], int64_t, int count) {
+    visit_chunk<T>(search, chunk, [&](const int64_t (&magnitudes)[kEight], int64_t, int count) {
       FK_UNROLL
       for (int j = 0; j < kEight; ++j) own += j < count && magnitudes[j] == search.low;
     });

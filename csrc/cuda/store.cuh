@@ -11,7 +11,8 @@ struct Parcel {
   uint4 words[kBytes / sizeof(uint4)];
 };
 
-static __global__ void __launch_bounds__(kThreads) store_kernel(const __grid_constant__ Parcel parcel, uint4* to, int words) {
+static __global__ void __launch_bounds__(kThreads)
+    store_kernel(const __grid_constant__ Parcel parcel, uint4* to, int words) {
   if (int(threadIdx.x) < words) to[threadIdx.x] = parcel.words[threadIdx.x];
 }
 

@@ -13,8 +13,7 @@ std::vector<double> find_coefficients(const MergeCall& call, const Job& job, std
   try {
     call.method->coefficients(matrix, call.values_of(job), weights);
   } catch (const InvalidArgument& error) {
-    throw InvalidArgument("tensor '" + job.name + "': " + error.what() + " (method '" + call.method->info->name +
-                          "')");
+    throw InvalidArgument("tensor '" + job.name + "': " + error.what() + " (method '" + call.method->info->name + "')");
   }
   return weights;
 }

@@ -25,7 +25,9 @@ class DeviceLanes {
   DeviceLanes& operator=(const DeviceLanes&) = delete;
 
   const DeviceBackend* backend() const { return backend_; }
-  DeviceLane* of_thread(int thread) const { return lanes_.empty() ? nullptr : lanes_[static_cast<size_t>(thread)].get(); }
+  DeviceLane* of_thread(int thread) const {
+    return lanes_.empty() ? nullptr : lanes_[static_cast<size_t>(thread)].get();
+  }
 
  private:
   const DeviceBackend* backend_ = nullptr;
