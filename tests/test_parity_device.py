@@ -29,13 +29,22 @@ def fitted(method: str, case: Case) -> Case:
     return Case(case.shape, case.values, model_count(method, case.models))
 
 
+# The other formats differ from these in how they are read and stored alone: they take the cases in turn.
+ALWAYS = ("F32", "BF16")
+IN_TURN = tuple(dtype for dtype in DTYPES if dtype not in ALWAYS)
+
+
+def merges_in(method: str, dtype: str) -> list[Merge]:
+    cases = list(dict.fromkeys(fitted(method, case) for case in CASES))
+    if dtype in IN_TURN:
+        cases = cases[IN_TURN.index(dtype) :: len(IN_TURN)]
+    return [merge for case in cases for merge in merges_of(method, case.tensors(dtype))]
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("method", registered())
 def test_every_case_under_every_parameter_set(method: str, dtype: str) -> None:
-    merges = []
-    for case in dict.fromkeys(fitted(method, case) for case in CASES):
-        merges += merges_of(method, case.tensors(dtype))
-    assert_same_bits(method, merges)
+    assert_same_bits(method, merges_in(method, dtype))
 
 
 @pytest.mark.parametrize("dtypes", MIXED_DTYPES, ids=lambda d: f"{d[1]}+{'+'.join(d[2])}->{d[0]}")

@@ -55,6 +55,17 @@ __device__ inline uint64_t count_before(uint64_t own) {
   return sums[threadIdx.x] - own;
 }
 
+// How many all threads have together.
+__device__ inline uint64_t count_all(uint64_t own) {
+  __shared__ unsigned long long sum;
+  __syncthreads();
+  if (threadIdx.x == 0) sum = 0;
+  __syncthreads();
+  if (own) atomicAdd(&sum, (unsigned long long)(own));
+  __syncthreads();
+  return sum;
+}
+
 // The item in which the `wanted`-th (from 1) of all that count_of(0) ... count_of(n - 1) count is met, and how many of
 // `wanted` are left when it is reached. All threads call it and get it.
 struct Reached {

@@ -56,19 +56,25 @@ __device__ inline void settle(CutSearch& search, int64_t threshold, int64_t last
   search.done = true;
 }
 
+// What one block can look through at once needs no bracket.
+template <class T>
+__device__ void settle_small(CutSearch& search) {
+  const auto at = [&](int64_t i) { return uint64_t(magnitude_at<T>(search, i)); };
+  const uint64_t threshold = key_of_rank(at, search.n, search.keep - 1, kMagnitudeBits<T>);
+  uint64_t own = 0;
+  for (int64_t i = threadIdx.x; i < search.n; i += blockDim.x) own += at(i) > threshold;
+  const uint64_t above = count_all(own);
+  const Reached last =
+      reach_count([&](int64_t i) { return uint64_t(at(i) == threshold); }, search.n, uint64_t(search.keep) - above);
+  if (threadIdx.x == 0) settle<T>(search, int64_t(threshold), last.item);
+}
+
 // ---- the bracket ----------------------------------------------------------------------------------------------------
 
 template <class T>
 __global__ void __launch_bounds__(kDecidingThreads) bracket_kernel(CutSearch* searches) {
   CutSearch& search = searches[blockIdx.x];
-  if (search.n <= kFewestEntries) {
-    if (threadIdx.x == 0) {
-      search.low = 0;
-      search.high = kMagnitudeEnd<T>;
-      for (int64_t& heavy : search.heavy) heavy = -1;
-    }
-    return;
-  }
+  if (search.n <= kFewestEntries) return settle_small<T>(search);
   const int64_t size = kSample < search.n / 4 ? kSample : search.n / 4;
   const double spacing = static_cast<double>(search.n) / static_cast<double>(size);
   for (int64_t i = threadIdx.x; i < size; i += blockDim.x) {
@@ -127,7 +133,7 @@ __global__ void __launch_bounds__(kThreads) collect_kernel(CutSearch* searches) 
   __shared__ unsigned held, counts[1 + kHeavy];
   __shared__ unsigned long long place;
   CutSearch& search = searches[blockIdx.y];
-  if (!entries_fit(search)) return;
+  if (search.done || !entries_fit(search)) return;
   const int64_t low = search.low, high = search.high;
   const int shift = index_bits(search);
   const uint64_t index_mask = (uint64_t{1} << shift) - 1;
@@ -198,6 +204,7 @@ __device__ int64_t locate(const CutSearch& search, int which, int64_t magnitude,
 template <class T>
 __global__ void __launch_bounds__(kDecidingThreads) settle_kernel(CutSearch* searches) {
   CutSearch& search = searches[blockIdx.x];
+  if (search.done) return;
   const bool collected = entries_fit(search) && int64_t(search.collected) <= search.capacity;
   const auto entries = int64_t(search.collected);
   int64_t rank = search.keep - int64_t(search.above) - 1;  // from 0, in the bracket
@@ -211,13 +218,7 @@ __global__ void __launch_bounds__(kDecidingThreads) settle_kernel(CutSearch* sea
       const uint64_t least = heavy < 0 ? 0 : uint64_t(heavy - search.low + 1) << shift;  // of the entries above it
       uint64_t own = 0;
       for (int64_t i = threadIdx.x; i < entries; i += blockDim.x) own += search.entries[i] >= least;
-      __shared__ unsigned long long reaching;
-      __syncthreads();
-      if (threadIdx.x == 0) reaching = 0;
-      __syncthreads();
-      if (own) atomicAdd(&reaching, (unsigned long long)(own));
-      __syncthreads();
-      const int64_t between = int64_t(reaching) - passed;
+      const int64_t between = int64_t(count_all(own)) - passed;
       if (rank < between) {
         const uint64_t entry = key_of_rank([&](int64_t i) { return search.entries[i]; }, entries, passed + rank, 64);
         const uint64_t mask = (uint64_t{1} << shift) - 1;
@@ -230,12 +231,7 @@ __global__ void __launch_bounds__(kDecidingThreads) settle_kernel(CutSearch* sea
       uint64_t chunk_sum = 0;
       for (int64_t chunk = threadIdx.x; chunk < search.chunks; chunk += blockDim.x)
         chunk_sum += search.equals[chunk * kHeavy + which];
-      __syncthreads();
-      if (threadIdx.x == 0) reaching = 0;
-      __syncthreads();
-      if (chunk_sum) atomicAdd(&reaching, (unsigned long long)(chunk_sum));
-      __syncthreads();
-      const auto equals = int64_t(reaching);
+      const auto equals = int64_t(count_all(chunk_sum));
       if (rank < equals) {
         const int64_t last = heavy == 0 ? -1 : locate<T>(search, which, heavy, uint64_t(rank) + 1);
         if (threadIdx.x == 0) settle<T>(search, heavy, last);
