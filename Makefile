@@ -28,7 +28,8 @@ $(STAMPS)/environment: constraints.txt
 # Editable and without build isolation: ninja rebuilds only what changed.
 $(STAMPS)/extension: $(STAMPS)/environment $(NATIVE_SOURCES)
 	@echo "building the extension"
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-deps --no-build-isolation -C cmake.define.FK_WERROR=ON -e .
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-deps --no-build-isolation -C cmake.define.FK_WERROR=ON \
+	  -C cmake.define.FK_CUDA=EMULATED -e .
 	@touch $@
 
 environment: $(STAMPS)/environment  ## create .venv with the pinned packages
@@ -81,10 +82,10 @@ docs: build  ## build the documentation into build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
 	@echo "build/site/index.html"
 
-check-cuda: build  ## compile every method for sm_90, when nvcc is there
+check-cuda: environment  ## compile the GPU kernels for sm_90, when nvcc is there
 	@if command -v nvcc >/dev/null; then \
-	  built="$$(ls -dt build/cp3*-linux_x86_64 | head -1)" && $(BIN)/cmake "$$built" >/dev/null && \
-	  $(BIN)/cmake --build "$$built" --target check_cuda; \
+	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cmake -S . -B build/check-cuda -G Ninja -DFK_CUDA=ON -DFK_NATIVE_TESTS=ON \
+	    >/dev/null && $(BIN)/cmake --build build/check-cuda --target fk_device; \
 	else \
 	  echo "check-cuda did nothing: nvcc is not on PATH"; \
 	fi

@@ -36,6 +36,7 @@ class Work:
     memory_limit: int = 0
     limit_stated: bool = False
     allow_nonfinite: bool = False
+    devices: tuple[int, ...] = ()  # GPUs that share the tensors; none: the processor merges
 
 
 def execute(work: Work, *, observer: Observer | None = None, workspace: Any = None) -> dict[str, Any]:
@@ -43,6 +44,8 @@ def execute(work: Work, *, observer: Observer | None = None, workspace: Any = No
     if work.method.kind == "matrix":
         from fusion_kernels import tensorwise
 
+        if work.devices:
+            raise NotImplementedError(f"{work.method.name} is written in Python and is not run on a GPU by the engine")
         return tensorwise.execute(work, observer=observer, workspace=workspace)
     from fusion_kernels._native import native
 
@@ -57,6 +60,7 @@ def execute(work: Work, *, observer: Observer | None = None, workspace: Any = No
         seed=work.seed,
         workspace=workspace,
         observer=observer,
+        devices=list(work.devices),
     )
     return result
 

@@ -111,7 +111,8 @@ def merge(
     dtype: of the output ("bfloat16", torch.bfloat16, ...); inputs are never rounded to it first. None takes, tensor by
         tensor, the narrowest dtype that holds all inputs.
     seed: of methods that draw random numbers; stated in the recipe written beside the result.
-    device: "auto" or "cpu".
+    device: "auto" or "cpu", or GPUs that share the tensors: "cuda", "cuda:1", "cuda:0,1". The bits are the same. What
+        does not fit a GPU's memory, and a trim with scope="model", is done by the processor.
     threads: native threads; None takes all cores.
     memory_limit: bytes the engine may allocate, whatever the size of a tensor ("256MiB", int); "auto" is a quarter of
         what is available to this process.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fusion_kernels import companions, jobs, model_card
 from fusion_kernels.dtypes import DTYPES
 from fusion_kernels.execution import Work
+from fusion_kernels.hardware import gpu_numbers
 from fusion_kernels.layout import Layout, OutputTensor
 from fusion_kernels.parameters import MethodInfo, Resolved
 from fusion_kernels.planning import Plan
@@ -95,6 +96,7 @@ class Prepared:
             memory_limit=self.memory_limit,
             limit_stated=request.memory_limit != "auto",
             allow_nonfinite=request.allow_nonfinite,
+            devices=gpu_numbers(request.device),
         )
 
     def small_files(self) -> list[str]:

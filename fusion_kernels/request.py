@@ -187,9 +187,9 @@ def _dtype(dtype: Any) -> tuple[str, str]:
 
 
 def _checked(request: Request) -> Request:
-    from fusion_kernels.hardware import check_device
+    from fusion_kernels.hardware import gpu_numbers
 
-    check_device(request.device)
+    gpu_numbers(request.device)
     unequal = request.on_unequal_integers
     if unequal not in ON_UNEQUAL_INTEGERS:
         known = listing(ON_UNEQUAL_INTEGERS)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, TypeVar
 
+from fusion_kernels import resident
 from fusion_kernels.dtypes import DTYPES, parse_dtype, promote
 from fusion_kernels.errors import listing, quoted
 from fusion_kernels.execution import Work, execute
@@ -39,16 +40,19 @@ def merge_tensors(
 ) -> T:
     """Merge equally shaped tensors of K models into one.
 
-    tensors: K torch CPU tensors or K numpy arrays, any shape, floating point of any mix of dtypes; or
+    tensors: K torch tensors on one device or K numpy arrays, any shape, floating point of any mix of dtypes; or
         ``{model: tensor}``. Contiguous ones are read in place, others copied; a graph they belong to is not recorded.
+        On a GPU the merge is enqueued on torch's current stream; fold methods do not wait for it, gram methods do,
+        once; and a result that is not finite is not an error there.
     base: the tensor the others started from, for methods that take one, and not merged where it is listed too; for
         slerp it is the one at t = 0, by default the first of ``tensors``.
     dtype: of the result; by default the common dtype of the inputs, base included.
     name: the tensor's name, for messages (and for methods that draw random numbers: their draws depend on it).
     seed: of such methods, an integer in [0, 2^64).
     threads: at most this many, by default one per core.
-    workspace: writable memory of at least :func:`workspace_bytes` (numpy or torch uint8, or any buffer) for the engine
-        to use instead of allocating; a method written in Python has its tensors beside it.
+    workspace: writable memory of at least :func:`workspace_bytes` (numpy or torch uint8, or any buffer; on a GPU a
+        torch tensor there) for the engine to use instead of allocating; a method written in Python has its tensors
+        beside it.
     out: where to write: the result's shape and dtype, contiguous, sharing no memory with the inputs.
     method_parameters: as in merge(): per model one value, one for each of K, or ``{model: value}``. The one tensor is
         the whole model, so scope="model" trims as scope="tensor" does.
@@ -58,6 +62,9 @@ def merge_tensors(
     """
     call = _prepare(tensors, method, base, preset, dtype, name, seed, threads, method_parameters)
     result = call.new_output() if out is None else out
+    if call.device != "cpu":
+        resident.execute(call.work(_output_memory(call, result)), call.device, workspace)
+        return result
     inputs = {label: call.inputs.memory[info.buffer] for label, info in call.inputs.tensors.items()}
     output = _output_memory(call, result)
     _check_apart("out", output, inputs)
@@ -82,7 +89,8 @@ def workspace_bytes(
     **method_parameters: Any,
 ) -> int:
     """Bytes of workspace :func:`merge_tensors` needs for the same arguments; only shapes, dtypes and threads matter."""
-    return _prepare(tensors, method, base, preset, dtype, name, seed, threads, method_parameters).workspace_bytes()
+    call = _prepare(tensors, method, base, preset, dtype, name, seed, threads, method_parameters)
+    return call.workspace_bytes()
 
 
 @dataclass(frozen=True)
@@ -99,19 +107,21 @@ class _Call:
     name: str
     seed: int
     threads: int
+    device: str  # as torch names it
 
     @property
     def nbytes(self) -> int:
         return prod(self.shape) * DTYPES[self.dtype].itemsize_bits // 8
 
     def execute(self, output: tuple[int, int], workspace: ctypes.Array[ctypes.c_char] | None) -> None:
-        execute(self._work(output), workspace=workspace)
+        execute(self.work(output), workspace=workspace)
 
     def workspace_bytes(self) -> int:
         # Nothing is read or written, so any address serves as the output's.
-        return engine_workspace_bytes(self._work((self.inputs.memory[0][0], self.nbytes)))
+        work = self.work((self.inputs.memory[0][0], self.nbytes))
+        return engine_workspace_bytes(work) if self.device == "cpu" else resident.workspace_bytes(work)
 
-    def _work(self, output: tuple[int, int]) -> Work:
+    def work(self, output: tuple[int, int]) -> Work:
         """One job, on the inputs' memory and the output's."""
         views = [(info.buffer, info.offset, info.dtype) for info in self.inputs.tensors.values()]
         base = views.pop() if self.has_base else None
@@ -131,7 +141,7 @@ class _Call:
         if self.inputs.library == "torch":
             import torch
 
-            return torch.empty(self.shape, dtype=getattr(torch, str(dtype.torch_name)))
+            return torch.empty(self.shape, dtype=getattr(torch, str(dtype.torch_name)), device=self.device)
         import numpy as np
 
         if dtype.numpy_name is not None:
@@ -177,7 +187,8 @@ def _prepare(
     has_base = base is not None and info.sets_base_apart
     if has_base:
         given["base"] = base
-    inputs = _opened(given)
+    device = _device_of(given)
+    inputs = _opened(given, device)
     infos = inputs.tensors
     _check_shapes(infos)
     code = promote(one.dtype for one in infos.values()) if dtype is None else parse_dtype(dtype)
@@ -185,7 +196,7 @@ def _prepare(
         raise ValueError(f"dtype: {quoted(dtype)} is no format weights can be merged into")
     resolved = resolve(info, preset=preset, model_names=labels, given=parameters)
     shape = infos[labels[0]].shape
-    return _Call(info, resolved, inputs, given, has_base, shape, code, name, seed, threads or 0)
+    return _Call(info, resolved, inputs, given, has_base, shape, code, name, seed, threads or 0, device)
 
 
 def _named(tensors: Any) -> dict[str, Any]:
@@ -210,8 +221,18 @@ def _check_count(info: MethodInfo, labels: list[str]) -> None:
         raise ValueError(f"{info.name}: {wanted} {needed}{with_base}, got {got}")
 
 
-def _opened(given: Mapping[str, Any]) -> Checkpoint:
-    inputs = open_mapping(given, label="merge_tensors")
+def _device_of(given: Mapping[str, Any]) -> str:
+    """The device all tensors are on, as torch names it."""
+    devices = {label: str(getattr(tensor, "device", "cpu")) for label, tensor in given.items()}
+    (first, device), *rest = devices.items()
+    for label, other in rest:
+        if other != device:
+            raise ValueError(f"{label} is on {other}, but {first} on {device}; move them to one device")
+    return device if device.startswith("cuda") else "cpu"
+
+
+def _opened(given: Mapping[str, Any], device: str) -> Checkpoint:
+    inputs = open_mapping(given, label="merge_tensors", device=device)
     torch = sys.modules.get("torch")
     for label, tensor in given.items():
         if torch is not None and inputs.library == "torch" and not isinstance(tensor, torch.Tensor):
@@ -242,8 +263,8 @@ def _output_memory(call: _Call, out: Any) -> tuple[int, int]:
             f"out has dtype {code}, the result {call.dtype}; give dtype={DTYPES[code].torch_name!r} to have that"
         )
     if is_torch:
-        if out.device.type != "cpu":
-            raise NotImplementedError(f"out is on {out.device}; only CPU memory is written for now")
+        if str(out.device) != call.device:
+            raise ValueError(f"out is on {out.device}, the result on {call.device}, where the inputs are")
         if out.requires_grad:
             raise ValueError("out requires grad, and the merge is not recorded; give out.detach()")
         contiguous, writable, address = out.is_contiguous(), True, int(out.data_ptr())

@@ -59,38 +59,57 @@ def merges_of(method: str, tensors: Tensors, refused: bool = False) -> list[Merg
     return [merge for merge in merges if refuses(inputs_of(merge, SEED)) == refused]
 
 
-def run_engine(
-    method: str, merges: Sequence[Merge], copies: Sequence[tuple[str, np.ndarray]] = (), **options: object
-) -> tuple[list[np.ndarray], dict]:
-    """The codes the engine writes for each merge, in one call, and its report.
+@dataclass
+class Arranged:
+    """A call's jobs and parameter sets as the engine takes them, on arrays numbered as its buffers."""
 
-    Parameters that are one and the same object are given once. `copies`, names and 64-bit integers, are tensors that
-    the call only copies, before it merges; what it writes for them comes first.
+    jobs: list[tuple]
+    parameter_sets: list[dict]
+    arrays: list[np.ndarray]
+    outputs: list[np.ndarray]
+
+
+def arrange(merges: Sequence[Merge], copies: Sequence[tuple[str, np.ndarray]] = ()) -> Arranged:
+    """Parameters that are one and the same object are given once; the outputs are filled with a pattern.
+
+    `copies`, names and 64-bit integers, are tensors that the call only copies, before it merges; their outputs come
+    first.
     """
-    buffers: list[tuple[int, int]] = []
-    outputs = []
-    jobs: list[tuple] = []
-    sets: dict[int, tuple[int, dict]] = {}
+    call = Arranged([], [], [], [])
+    sets: dict[int, int] = {}
 
     def place(codes: np.ndarray, dtype: str) -> tuple[int, int, str]:
-        buffers.append((codes.ctypes.data, codes.nbytes))
-        return len(buffers) - 1, 0, dtype
+        call.arrays.append(codes)
+        return len(call.arrays) - 1, 0, dtype
 
     for name, numbers in copies:
-        outputs.append(np.zeros_like(numbers))
-        jobs.append(("copy", name, 1, numbers.size, None, place(outputs[-1], "I64"), None, [place(numbers, "I64")]))
+        call.outputs.append(np.zeros_like(numbers))
+        target = place(call.outputs[-1], "I64")
+        call.jobs.append(("copy", name, 1, numbers.size, None, target, None, [place(numbers, "I64")]))
     for merge in merges:
         tensors = merge.tensors
         output = np.full(max(1, tensors.base.size), 0xA5, dtype=FORMATS[tensors.output].carrier)[: tensors.base.size]
-        outputs.append(output)
+        call.outputs.append(output)
         models = [place(np.ascontiguousarray(m), d) for m, d in zip(tensors.models, tensors.model_dtypes, strict=True)]
         base = place(np.ascontiguousarray(tensors.base), tensors.base_dtype) if merge.with_base else None
         rows, columns = rows_and_columns(tensors.shape)
-        parameters = sets.setdefault(id(merge.parameters), (len(sets), merge.parameters))[0]
-        jobs.append(("merge", merge.name, rows, columns, parameters, place(output, tensors.output), base, models))
+        if id(merge.parameters) not in sets:
+            sets[id(merge.parameters)] = len(call.parameter_sets)
+            call.parameter_sets.append(merge.parameters)
+        target = place(output, tensors.output)
+        call.jobs.append(("merge", merge.name, rows, columns, sets[id(merge.parameters)], target, base, models))
+    return call
+
+
+def run_engine(
+    method: str, merges: Sequence[Merge], copies: Sequence[tuple[str, np.ndarray]] = (), **options: object
+) -> tuple[list[np.ndarray], dict]:
+    """The codes the engine writes for each copy and merge, in one call, and its report."""
+    call = arrange(merges, copies)
+    buffers = [(codes.ctypes.data, codes.nbytes) for codes in call.arrays]
     settings = {"allow_nonfinite": True, "seed": SEED, **options}
-    report = native().execute(method, jobs, [parameters for _, parameters in sets.values()], buffers, **settings)
-    return outputs, report
+    report = native().execute(method, call.jobs, call.parameter_sets, buffers, **settings)
+    return call.outputs, report
 
 
 def rows_and_columns(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -104,7 +104,7 @@ def test_unequal_integers_publish_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"device": "cuda"}, "not available in this build"),
+        ({"device": "cuda"}, "is not available: this build"),
         ({"device": "gpu"}, "unknown device"),
         ({"threads": 0}, "threads"),
         ({"seed": -1}, "seed"),

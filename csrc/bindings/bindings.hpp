@@ -7,5 +7,6 @@ namespace fk::bindings {
 void bind_errors(pybind11::module_& module);
 void bind_methods(pybind11::module_& module);
 void bind_execute(pybind11::module_& module);
+void bind_device(pybind11::module_& module);
 
 }  // namespace fk::bindings

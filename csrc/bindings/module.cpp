@@ -7,4 +7,5 @@ PYBIND11_MODULE(_fusion_kernels, module) {
   fk::bindings::bind_errors(module);
   fk::bindings::bind_methods(module);
   fk::bindings::bind_execute(module);
+  fk::bindings::bind_device(module);
 }

@@ -43,8 +43,10 @@ enum class Axis { tensor, row, column };
 //   band     the same below the `gamma` share of the largest, which are dropped: Model also has `ceiling`.
 //   random   each with probability `density`; ranked: with more, the higher its rank in its row. The engine draws a
 //            mask, and dropped deltas are 0 before step() sees them.
-// A sparsified method with a parameter `rescale` finds in values.factor(k) what model k's kept deltas are to be
-// multiplied by, so that the sum of their magnitudes (or what it is expected to be) stays what it was.
+// A sparsified method has, beside resolve(), which it is asked for in double,
+//   rescaled(const Model<double>&, factor, Model<T>&)    the same with model k's kept deltas multiplied by a factor, so
+// that the sum of their magnitudes (or what it is expected to be) stays what it was. On a GPU it is called there: the
+// factor is found there.
 enum class Sparsifier { none, top, band, random, ranked };
 
 struct Paper {
@@ -89,7 +91,7 @@ struct Values {
   double shared(const char* name) const { return of.find(name)->second.at(0); }
   double per_model(const char* name, int k) const { return of.find(name)->second.at(k); }
   bool flag(const char* name) const { return shared(name) != 0; }
-  std::vector<double> factors = {};  // what sparsified deltas are multiplied by; empty: 1
+  std::vector<double> factors = {};  // what sparsified deltas are rescaled by; empty: 1
   double factor(int k) const { return factors.empty() ? 1.0 : factors[static_cast<size_t>(k)]; }
   double sum(const char* name) const {
     double total = 0;
@@ -101,6 +103,10 @@ struct Values {
 // Whether a fold is written as combine().
 template <class M>
 inline constexpr bool is_combination = !requires { M::rounds; } && !requires { &M::coefficients; };
+
+template <class M>
+inline constexpr bool is_rescaled =
+    requires(typename M::template Model<double>& model) { M::rescaled(model, 1.0, model); };
 
 // Methods inherit what they are composed of, so a member of that name may come from a part.
 template <class M>

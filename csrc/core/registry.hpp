@@ -26,6 +26,7 @@ struct Method {
   std::span<const Param> params;
   Sparsifier sparsifier = Sparsifier::none;
   bool is_gram = false;
+  bool is_rescaled = false;
   FoldKernels kernels{};  // of a fold; gram methods share theirs, see gram_kernels()
 
   std::string (*problem)(const Values&, int k) = nullptr;  // empty: none

@@ -15,7 +15,16 @@ void resolve_as(const Values& values, int count, FoldParameters& out) {
   } else {
     using Model = typename M::template Model<T>;
     out.models.resize(sizeof(Model) * static_cast<size_t>(count));
-    for (int k = 0; k < count; ++k) M::resolve(values, k, reinterpret_cast<Model*>(out.models.data())[k]);
+    for (int k = 0; k < count; ++k) {
+      Model& model = reinterpret_cast<Model*>(out.models.data())[k];
+      if constexpr (is_rescaled<M>) {
+        typename M::template Model<double> plain;
+        M::resolve(values, k, plain);
+        M::rescaled(plain, values.factor(k), model);
+      } else {
+        M::resolve(values, k, model);
+      }
+    }
     M::resolve(values, shared);
   }
 }
@@ -34,6 +43,7 @@ bool register_method(const FoldKernels& kernels) {
   Method method{&M::info, M::params};
   method.sparsifier = sparsifier_of<M>();
   method.is_gram = is_gram_method<M>;
+  method.is_rescaled = is_rescaled<F>;
   method.kernels = kernels;
   method.resolve = [](const Values& values, int count, bool f64, FoldParameters& out) {
     f64 ? resolve_as<F, double>(values, count, out) : resolve_as<F, float>(values, count, out);

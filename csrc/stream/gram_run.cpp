@@ -8,6 +8,7 @@
 #include "cpu/columns.hpp"
 #include "cpu/reduce.hpp"
 #include "statistics/tree_sum.hpp"
+#include "stream/coefficients.hpp"
 
 FK_KERNEL_TABLE(fk_gram_sum, int64_t, const fk::FoldCall&);
 FK_KERNEL_TABLE(fk_gram_delta_sum, int64_t, const fk::FoldCall&);
@@ -47,23 +48,6 @@ void sum_products(const MergeContext& context, const FoldTile& tile, int64_t fir
   std::copy_n(blocks.begin(), pairs, out.begin());
 }
 
-// From the upper triangle of dot products, row by row, to a weight for each model.
-std::vector<double> find_coefficients(const MergeContext& context, const Job& job, std::span<const double> products) {
-  const int count = job.count();
-  std::vector<double> matrix(static_cast<size_t>(count * count)), weights(static_cast<size_t>(count));
-  const double* product = products.data();
-  for (int j = 0; j < count; ++j)
-    for (int k = j; k < count; ++k, ++product)
-      matrix[static_cast<size_t>(j * count + k)] = matrix[static_cast<size_t>(k * count + j)] = *product;
-  try {
-    context.call.method->coefficients(matrix, context.call.values_of(job), weights);
-  } catch (const InvalidArgument& error) {
-    throw InvalidArgument("tensor '" + job.name + "': " + error.what() + " (method '" +
-                          context.call.method->info->name + "')");
-  }
-  return weights;
-}
-
 void resolve_weights(const MergeContext& context, const Job& job, std::vector<double> weights,
                      FoldParameters& parameters) {
   const int count = job.count();
@@ -98,7 +82,7 @@ bool GramRun::advance() {
   summing_ = false;
   const Job& job = tiles_.job();
   tree_sum(sums_, pairs_of(job));
-  resolve_weights(context_, job, find_coefficients(context_, job, sums_), parameters_);
+  resolve_weights(context_, job, find_coefficients(context_.call, job, sums_), parameters_);
   return true;
 }
 
@@ -113,7 +97,7 @@ void RowGramRun::work(int64_t tile, TileBuffers& buffers) {
   FoldParameters parameters;
   for (int64_t first = 0; first < folding.range().n; first += job.cols) {
     sum_products(context_, folding, first, job.cols, job.f64(), products);
-    resolve_weights(context_, job, find_coefficients(context_, job, products), parameters);
+    resolve_weights(context_, job, find_coefficients(context_.call, job, products), parameters);
     folding.fold(first, first + job.cols, parameters);
   }
   folding.write();
@@ -155,7 +139,7 @@ void ColumnGramRun::find_weights() {
   std::vector<double> products(pairs_of(job));
   for (size_t column = 0; column < columns; ++column) {
     for (size_t pair = 0; pair < products.size(); ++pair) products[pair] = sums_[pair * columns + column];
-    const std::vector<double> found = find_coefficients(context_, job, products);
+    const std::vector<double> found = find_coefficients(context_.call, job, products);
     for (size_t k = 0; k < count; ++k) weights[k * columns + column] = static_cast<T>(found[k]);
   }
   const ColumnWeights pointer{weights};

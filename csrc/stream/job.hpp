@@ -38,6 +38,7 @@ struct MergeCall {
   std::vector<Job> jobs;
   std::vector<Values> values;
   std::vector<Buffer> buffers;
+  std::vector<int> devices;   // GPUs that share the tensors; empty: the processor merges
   int threads = 0;            // 0: every core this process may run on
   int64_t memory_limit = 0;   // bytes; 0: none
   std::string isa;            // empty: the best there is

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "cpu/fp_environment.hpp"
+#include "stream/device_lanes.hpp"
 #include "stream/model_scope.hpp"
 
 namespace fk {
@@ -170,9 +171,14 @@ MergeOutcome run_merge(const MergeCall& call, char* workspace, MergeRecord& reco
     if (buffer.is_file()) posix_fadvise(buffer.file, 0, 0, POSIX_FADV_SEQUENTIAL);
 
   MergeContext context{call, plan, outcome.isa, record};
+  const DeviceLanes lanes(call, plan, workspace);
+  context.backend = lanes.backend();
   Schedule schedule(context, workspace + plan.threads * plan.thread_bytes);
   std::vector<TileBuffers> buffers;
-  for (int i = 0; i < plan.threads; ++i) buffers.push_back(cut_buffers(plan, workspace + i * plan.thread_bytes));
+  for (int i = 0; i < plan.threads; ++i) {
+    buffers.push_back(cut_buffers(plan, workspace + i * plan.thread_bytes));
+    buffers.back().lane = lanes.of_thread(i);
+  }
 
   if (constexpr int64_t kWorthThreads = 1 << 20; total_bytes(call) < kWorthThreads) {
     schedule.run_worker(buffers[0]);

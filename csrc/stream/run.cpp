@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "stream/device_run.hpp"
 #include "stream/fold_run.hpp"
 #include "stream/gram_run.hpp"
 
@@ -36,6 +37,13 @@ class CopyRun : public Run {
 }  // namespace
 
 std::unique_ptr<Run> make_run(const MergeContext& context, const Job& job, std::span<char> slot) {
+  // Cuts over the whole model are found by the processor, which then goes on with them.
+  if (context.backend && job.kind == Job::Kind::merge && !context.model_cuts)
+    return std::make_unique<DeviceRun>(context, job, slot);
+  return make_cpu_run(context, job, slot);
+}
+
+std::unique_ptr<Run> make_cpu_run(const MergeContext& context, const Job& job, std::span<char> slot) {
   if (job.kind != Job::Kind::merge) return std::make_unique<CopyRun>(context, job);
   if (!context.call.method->is_gram) return std::make_unique<FoldRun>(context, job, slot);
   switch (context.call.axis(job)) {

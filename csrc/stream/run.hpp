@@ -16,5 +16,6 @@ class Run {
 
 // One output tensor. `slot` is memory for what is collected about it.
 std::unique_ptr<Run> make_run(const MergeContext& context, const Job& job, std::span<char> slot);
+std::unique_ptr<Run> make_cpu_run(const MergeContext& context, const Job& job, std::span<char> slot);
 
 }  // namespace fk

@@ -2,30 +2,23 @@
 #include "stream/selection.hpp"
 
 #include <algorithm>
-#include <cmath>
+
+#include "statistics/cut_ranks.hpp"
 
 namespace fk {
-
-std::vector<int64_t> cut_ranks(const Method& method, const Values& values, int k, int64_t n) {
-  const int64_t kept = Selector::keep_for(values.per_model("density", k), n);
-  if (method.sparsifier == Sparsifier::top) return {kept};
-  const auto outliers = static_cast<int64_t>(std::floor(values.per_model("gamma", k) * static_cast<double>(n)));
-  const int64_t dropped = kept == 0 ? 0 : std::min(outliers, n - kept);
-  return {kept + dropped, dropped};
-}
 
 Selection::Selection(const Method& method, const Values& values, int models, int64_t n, int64_t tile_count, bool f64,
                      std::span<char> scratch)
     : f64_(f64) {
   for (int k = 0; k < models; ++k) {
-    const std::vector<int64_t> ranks = cut_ranks(method, values, k, n);
+    const std::vector<int64_t> ranks = cut_ranks(method.sparsifier, values, k, n);
     for (int which = 0; which < static_cast<int>(ranks.size()); ++which)
       if (ranks[static_cast<size_t>(which)] != (which == 0 ? n : 0)) cuts_.push_back({k, which, nullptr});
   }
   const size_t capacity = scratch.size() / 8 / std::max<size_t>(1, cuts_.size());
   auto* entries = reinterpret_cast<uint64_t*>(scratch.data());
   for (CutOf& cut : cuts_) {
-    const int64_t rank = cut_ranks(method, values, cut.model, n)[static_cast<size_t>(cut.which)];
+    const int64_t rank = cut_ranks(method.sparsifier, values, cut.model, n)[static_cast<size_t>(cut.which)];
     cut.selector =
         std::make_unique<Selector>(n, rank, magnitude_end(f64), tile_count, std::span<uint64_t>(entries, capacity));
     entries += capacity;

@@ -8,10 +8,6 @@
 
 namespace fk {
 
-// How many of n elements, in the order of select, come before each of a model's cuts: those kept and above, and those
-// dropped at the top.
-std::vector<int64_t> cut_ranks(const Method& method, const Values& values, int k, int64_t n);
-
 class Selection {
  public:
   Selection() = default;

@@ -19,12 +19,16 @@ const void* Tiles::load(const TensorRef& ref, int slot, int64_t tile, TileBuffer
   }
   const void*& loaded = buffers.loaded[static_cast<size_t>(slot)];
   if (!loaded) {
-    const auto [first, n] = range(tile);
-    const int64_t unit = unit_bytes(ref);
-    loaded = buffer_of(ref).read(ref.offset + first * unit, n * unit, buffers.inputs[static_cast<size_t>(slot)]);
-    context_.record.bytes_read.fetch_add(n * unit, std::memory_order_relaxed);
+    loaded = read(ref, range(tile), buffers.inputs[static_cast<size_t>(slot)]);
   }
   return loaded;
+}
+
+const char* Tiles::read(const TensorRef& ref, const Range& range, char* scratch) const {
+  const int64_t unit = unit_bytes(ref);
+  const char* const found = buffer_of(ref).read(ref.offset + range.first * unit, range.n * unit, scratch);
+  context_.record.bytes_read.fetch_add(range.n * unit, std::memory_order_relaxed);
+  return found;
 }
 
 const void* Tiles::base(int64_t tile, TileBuffers& buffers) const {

@@ -17,6 +17,8 @@ struct MergeRecord {
   std::map<std::string, int64_t> saturated, nonfinite_inputs;
 };
 
+class DeviceLane;
+
 // A thread's tiles. What the last tile left here is found again by the next pass over the same tile.
 struct TileBuffers {
   std::vector<char*> inputs;  // base first
@@ -29,16 +31,19 @@ struct TileBuffers {
   int64_t tile = -1;
   std::vector<const void*> loaded;  // null: not read for this tile
   bool masked = false;              // masks are this tile's
+  DeviceLane* lane = nullptr;       // of a merge on a GPU
 };
 
 class Selection;
+struct DeviceBackend;
 
 struct MergeContext {
   const MergeCall& call;
   const WorkspacePlan& plan;
   Isa isa;
   MergeRecord& record;
-  const Selection* model_cuts = nullptr;  // where deltas are trimmed over all tensors of a model
+  const DeviceBackend* backend = nullptr;  // null: the processor merges
+  const Selection* model_cuts = nullptr;   // where deltas are trimmed over all tensors of a model
 };
 
 class Tiles {
@@ -59,6 +64,8 @@ class Tiles {
   DeltaSpan delta(int k, int64_t tile, TileBuffers& buffers) const;
   // Any n elements, in place or read into scratch of n times 8 bytes.
   DeltaSpan delta_at(int k, int64_t first, int64_t n, char* base_scratch, char* model_scratch) const;
+  // Elements of a tensor as they are stored, in place or read into scratch.
+  const char* read(const TensorRef& ref, const Range& range, char* scratch) const;
   void write(const Range& range, const char* from) const;
   char* output(int64_t tile, TileBuffers& buffers) const;  // where the result may be put before it is written
 

@@ -21,25 +21,28 @@ def open_module(module: Any, *, label: str) -> Checkpoint:
     return checkpoint
 
 
-def open_mapping(tensors: Mapping[str, Any], *, label: str) -> Checkpoint:
-    """Opens a mapping of names to torch tensors in CPU memory or numpy arrays; both may be mixed.
+def open_mapping(tensors: Mapping[str, Any], *, label: str, device: str = "cpu") -> Checkpoint:
+    """Opens a mapping of names to torch tensors or numpy arrays; in CPU memory, both may be mixed.
 
     Contiguous tensors are read where they are and kept alive by the Checkpoint, others are copied once. Names whose
     tensors are the same memory (tied weights) are recorded in `aliases`.
 
+    `device`: where the tensors are, as torch names it.
+
     Raises ValueError, naming model and tensor, for values that are no dense tensors, NotImplementedError for tensors
-    that are not in CPU memory.
+    that are elsewhere.
     """
     if not tensors:
         raise ValueError(f"model {label!r}: the mapping holds no tensors")
     with paused_collection():
-        return _Reader(label).read(tensors)
+        return _Reader(label, device).read(tensors)
 
 
 class _Reader:
     """Turns tensors into descriptions, piece of memory by piece of memory."""
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, device: str) -> None:
+        self.device = device
         self.checkpoint = Checkpoint(label, f"{label} (in memory)", {}, library="numpy")
         self.seen: dict[Any, TensorInfo] = {}
         self.codes: dict[Any, str] = {}
@@ -69,12 +72,11 @@ class _Reader:
         return f"model {self.checkpoint.label!r}: tensor {quoted(name)}"
 
     def torch_tensor(self, name: str, tensor: Any) -> TensorInfo:
-        if not tensor.is_cpu:
+        if str(tensor.device) != self.device:
             if tensor.is_meta:
                 raise ValueError(f"{self.where(name)}: is on the meta device and has no values; load the weights first")
-            raise NotImplementedError(
-                f"{self.where(name)}: is on {tensor.device}; only CPU memory is read for now, move it with .cpu()"
-            )
+            wanted = "move it with .cpu()" if self.device == "cpu" else f"the others are on {self.device}"
+            raise NotImplementedError(f"{self.where(name)}: is on {tensor.device}; {wanted}")
         if hasattr(tensor, "__tensor_flatten__") or hasattr(tensor, "full_tensor"):
             raise ValueError(
                 f"{self.where(name)}: is a {type(tensor).__name__}, not a plain tensor; dequantise or gather it first"

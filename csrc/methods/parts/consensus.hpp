@@ -6,9 +6,10 @@ namespace fk {
 
 //   merged = lambda * sum_k w_k kept_k         divided by sum_k w_k when normalize is on
 struct LinearConsensus : WeightedSum {
+  using WeightedSum::resolve;
   template <class T>
-  static void resolve(const Values& values, int k, Model<T>& model) {
-    model.weight = static_cast<T>(values.per_model("weight", k) * values.factor(k));
+  static FK_FN void rescaled(const Model<double>& model, double factor, Model<T>& rescaled) {
+    rescaled.weight = static_cast<T>(model.weight * factor);
   }
   template <class T>
   static void resolve(const Values& values, Shared<T>& shared) {
@@ -72,10 +73,15 @@ struct SignConsensus {
 
   template <class T>
   static void resolve(const Values& values, int k, Model<T>& model) {
-    const double weight = values.per_model("weight", k), factor = values.factor(k);
-    model.weight = static_cast<T>(weight * factor);
-    model.vote = values.flag("elect") ? static_cast<T>(factor) : model.weight;
-    model.mass = values.flag("normalize") && !values.flag("merge_func") ? static_cast<T>(weight) : T(0);
+    model.weight = static_cast<T>(values.per_model("weight", k));
+    model.vote = values.flag("elect") ? T(1) : model.weight;
+    model.mass = values.flag("normalize") && !values.flag("merge_func") ? model.weight : T(0);
+  }
+  template <class T>
+  static FK_FN void rescaled(const Model<double>& model, double factor, Model<T>& rescaled) {
+    rescaled.weight = static_cast<T>(model.weight * factor);
+    rescaled.vote = static_cast<T>(model.vote * factor);
+    rescaled.mass = static_cast<T>(model.mass);
   }
   template <class T>
   static void resolve(const Values& values, Shared<T>& shared) {

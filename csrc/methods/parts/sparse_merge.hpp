@@ -29,6 +29,11 @@ struct SparseMerge {
     C::resolve(values, k, model);
     S::open(model);
   }
+  template <class T>
+  static FK_FN void rescaled(const Model<double>& model, double factor, Model<T>& rescaled) {
+    C::rescaled(model, factor, rescaled);
+    S::open(rescaled);
+  }
   template <class Shared>
   static void resolve(const Values& values, Shared& shared) {
     C::resolve(values, shared);

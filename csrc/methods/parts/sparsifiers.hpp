@@ -17,7 +17,7 @@ struct Untouched {
     return delta;
   }
   template <class T>
-  static void open(Model<T>&) {}
+  static FK_FN void open(Model<T>&) {}
 };
 using KeepAll = Untouched<Sparsifier::none>;
 using KeepAtRandom = Untouched<Sparsifier::random>;  // DARE
@@ -52,7 +52,7 @@ struct KeepTop {
     return select(magnitude_bits(delta) > model.above, delta, splat<V>(0));
   }
   template <class T>
-  static void open(Model<T>& model) {
+  static FK_FN void open(Model<T>& model) {
     model.above = -1;
   }
 };
@@ -70,7 +70,7 @@ struct KeepBand {
     return select(magnitude > model.above, below, splat<V>(0));
   }
   template <class T>
-  static void open(Model<T>& model) {
+  static FK_FN void open(Model<T>& model) {
     model.above = -1;
     model.ceiling = std::numeric_limits<IntOf<T>>::max();
   }

@@ -1,0 +1,15 @@
+// check.hpp: a failed call of the CUDA runtime as an error that says what was being done.
+#pragma once
+#include <cuda_runtime.h>
+
+#include <string>
+
+#include "core/error.hpp"
+
+namespace fk::cuda {
+
+inline void check(cudaError_t error, const char* doing) {
+  if (error != cudaSuccess) throw DeviceError(std::string("cannot ") + doing + ": " + cudaGetErrorString(error));
+}
+
+}  // namespace fk::cuda

@@ -1,0 +1,111 @@
+// kernels.cu: how many blocks each kernel is launched with.
+#include "cuda/kernels.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/gram_fold.hpp"
+#include "cuda/masks.cuh"
+#include "cuda/reduce.cuh"
+#include "cuda/select.cuh"
+#include "cuda/store.cuh"
+#include "cuda/vectors.cuh"
+
+namespace fk::cuda {
+namespace {
+
+dim3 streaming_grid(int64_t chunks, const Queue& queue) { return dim3(blocks_for(chunks, queue)); }
+
+template <class T>
+void find_cuts_of(std::span<CutSearch> here, CutSearch* there, const Queue& queue) {
+  int64_t chunks = 1;
+  for (const CutSearch& search : here) chunks = std::max(chunks, search.chunks);
+  constexpr size_t kMost = 65535;  // of a grid's second dimension
+  for (size_t first = 0; first < here.size(); first += kMost) {
+    const auto count = static_cast<unsigned>(std::min(kMost, here.size() - first));
+    CutSearch* const searches = there + first;
+    const dim3 each(blocks_for(chunks, queue), count);
+    const auto decide = [&](auto* kernel) {
+      launch(kernel, dim3(count), dim3(kDecidingThreads), queue.stream, searches);
+    };
+    const auto stream = [&](auto* kernel) { launch(kernel, each, dim3(kThreads), queue.stream, searches); };
+    decide(bracket_kernel<T>);
+    stream(collect_kernel<T>);
+    decide(settle_kernel<T>);
+    for (int bits = kMagnitudeBits<T>; bits > 0; bits -= kBinBits) {
+      stream(histogram_kernel<T>);
+      decide(narrow_kernel<T>);
+    }
+    stream(count_equals_kernel<T>);
+    decide(locate_kernel<T>);
+  }
+}
+
+void add_blocks(const SumBatch& batch, const Queue& queue) {
+  launch(tree_kernel, dim3(unsigned(std::min<int64_t>(batch.vectors, 1 << 20))), dim3(kDecidingThreads), queue.stream,
+         batch);
+}
+
+dim3 sum_grid(const SumBatch& batch, const Queue& queue) {
+  return streaming_grid((batch.blocks + kSumGroups - 1) / kSumGroups, queue);
+}
+
+}  // namespace
+
+LaunchFold gram_fold_kernel(bool deltas) { return deltas ? &launch_fold<GramDeltaSum> : &launch_fold<GramSum>; }
+
+void find_cuts(std::span<CutSearch> here, CutSearch* there, bool f64, const Queue& queue) {
+  f64 ? find_cuts_of<double>(here, there, queue) : find_cuts_of<float>(here, there, queue);
+}
+
+void sum_products(const SumBatch& batch, int most_models, bool f64, const Queue& queue) {
+  launch(f64 ? products_kernel<double> : products_kernel<float>, sum_grid(batch, queue), dim3(kThreads), queue.stream,
+         batch, most_models);
+  add_blocks(batch, queue);
+}
+
+void sum_masses(const SumBatch& batch, int most_models, bool f64, const Queue& queue) {
+  launch(f64 ? mass_kernel<double> : mass_kernel<float>, sum_grid(batch, queue), dim3(kThreads), queue.stream, batch,
+         most_models);
+  add_blocks(batch, queue);
+}
+
+void find_factors(const SumBatch& batch, const Queue& queue) {
+  launch(factors_kernel, dim3(unsigned(batch.count)), dim3(32), queue.stream, batch);
+}
+
+void draw_masks(const MaskBatch& batch, const Queue& queue) {
+  launch(draw_kernel, streaming_grid(batch.chunks, queue), dim3(kThreads), queue.stream, batch);
+}
+
+void rank_rows(const MaskBatch& batch, bool f64, const Queue& queue) {
+  launch(f64 ? rank_kernel<double> : rank_kernel<float>, streaming_grid(batch.chunks, queue), dim3(kThreads),
+         queue.stream, batch);
+}
+
+void rank_short_rows(const MaskBatch& batch, bool f64, const Queue& queue) {
+  launch(f64 ? rank_short_kernel<double> : rank_short_kernel<float>, streaming_grid(batch.chunks, queue),
+         dim3(kThreads), queue.stream, batch);
+}
+
+void sum_columns(const VectorTensor& here, const VectorTensor* there, bool f64, const Queue& queue) {
+  launch(f64 ? column_sums_kernel<double> : column_sums_kernel<float>,
+         streaming_grid((here.columns + kThreads - 1) / kThreads, queue), dim3(kThreads), queue.stream, there);
+}
+
+void sum_vectors(const VectorBatch& batch, bool f64, const Queue& queue) {
+  launch(f64 ? vector_sum_kernel<double> : vector_sum_kernel<float>, streaming_grid(batch.chunks, queue),
+         dim3(kThreads), queue.stream, batch);
+}
+
+void store(std::span<const char> bytes, char* to, const Queue& queue) {
+  for (size_t first = 0; first < bytes.size(); first += Parcel::kBytes) {
+    const size_t size = std::min<size_t>(Parcel::kBytes, bytes.size() - first);
+    Parcel parcel{};
+    std::memcpy(parcel.words, bytes.data() + first, size);
+    launch(store_kernel, dim3(1), dim3(kThreads), queue.stream, parcel, reinterpret_cast<uint4*>(to + first),
+           int((size + sizeof(uint4) - 1) / sizeof(uint4)));
+  }
+}
+
+}  // namespace fk::cuda
