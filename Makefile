@@ -10,7 +10,7 @@ NATIVE_SOURCES := $(wildcard CMakeLists.txt cmake/* csrc/*/* csrc/*/*/*)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help environment build test pytest test-sanitize lint format demo bench bench-kernels docs check-cuda clean
+.PHONY: help environment build test pytest test-sanitize lint format demo bench bench-kernels docs check-cuda test-gpu clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +81,10 @@ bench: bench-kernels  ## and whole merges against mergekit (if installed) and th
 docs: build  ## build the documentation into build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
 	@echo "build/site/index.html"
+
+# With that machine's own Python and packages, and no network. STAGES="build suite", OUT=DIR and REHEARSE=1 are heeded.
+test-gpu:  ## build for this machine's GPU, test, sanitize, measure; a report for each stage in build/gpu-report
+	@$(PYTHON) -m tests.gpu $(STAGES) $(if $(REHEARSE),--backend EMULATED)
 
 check-cuda: environment  ## compile the GPU kernels for sm_90, when nvcc is there
 	@if command -v nvcc >/dev/null; then \

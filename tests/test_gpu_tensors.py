@@ -1,0 +1,85 @@
+"""Tensors of torch on a GPU are merged there, on the current stream, without waiting. Needs a GPU: no emulated one does."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from device_calls import KIND
+
+import fusion_kernels
+
+pytestmark = pytest.mark.skipif(
+    KIND != "cuda" or not torch.cuda.is_available(), reason="needs a GPU and a build for it (FK_CUDA=ON)"
+)
+
+FOLDS = {
+    "linear": {"weight": 1},
+    "ties": {"weight": 1, "density": 0.2},
+    "dare_ties": {"weight": 1, "density": 0.3},
+    "della": {"weight": 1, "density": 0.5, "epsilon": 0.2},
+    "breadcrumbs": {"weight": 1, "density": 0.3, "gamma": 0.05},
+    "median": {},
+}
+GRAMS = {"slerp": {"t": 0.4}, "nuslerp": {"weight": [1, 2]}, "model_stock": {}, "karcher": {}}
+
+
+def inputs(method: str, shape: tuple[int, ...] = (300, 1025)) -> tuple[list[torch.Tensor], torch.Tensor | None]:
+    generator = torch.Generator().manual_seed(1)
+    base = torch.randn(shape, generator=generator).mul(0.02)
+    models = [(base + 0.002 * torch.randn(shape, generator=generator)).bfloat16() for _ in range(2)]
+    takes_base = method not in ("linear", "median", "karcher", "slerp")
+    return models, base.bfloat16() if takes_base else None
+
+
+def moved(tensors: list[torch.Tensor], base: torch.Tensor | None) -> dict:
+    return {"tensors": [t.cuda() for t in tensors], "base": None if base is None else base.cuda()}
+
+
+@pytest.mark.parametrize("method", [*FOLDS, *GRAMS])
+def test_the_result_is_the_processors_and_stays_there(method: str) -> None:
+    parameters = (FOLDS | GRAMS)[method]
+    models, base = inputs(method)
+    expected = fusion_kernels.merge_tensors(models, base=base, method=method, name="t", **parameters)
+    merged = fusion_kernels.merge_tensors(**moved(models, base), method=method, name="t", **parameters)
+    assert merged.is_cuda
+    assert torch.equal(merged.cpu().view(torch.int16), expected.view(torch.int16))
+
+
+@pytest.mark.parametrize("method", FOLDS)
+def test_a_fold_can_be_captured_in_a_graph(method: str) -> None:
+    models, base = inputs(method)
+    on_gpu = moved(models, base)
+    out = torch.empty_like(on_gpu["tensors"][0])
+    arguments = {"method": method, "name": "t", **FOLDS[method]}
+    workspace = torch.empty(fusion_kernels.workspace_bytes(**on_gpu, **arguments), dtype=torch.uint8, device="cuda")
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        fusion_kernels.merge_tensors(**on_gpu, **arguments, out=out, workspace=workspace)
+    first = fusion_kernels.merge_tensors(**on_gpu, **arguments)
+    for _ in range(2):
+        out.zero_()
+        workspace.fill_(0xA5)
+        graph.replay()
+        torch.cuda.synchronize()
+        assert torch.equal(out.view(torch.int16), first.view(torch.int16))
+
+
+def test_the_merge_waits_for_what_torch_put_on_the_stream_before() -> None:
+    models, base = inputs("ties", (4096, 4096))
+    expected = fusion_kernels.merge_tensors(models, base=base, method="ties", weight=1, density=0.2)
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        late = [torch.empty_like(model, device="cuda") for model in models]
+        torch.cuda._sleep(100_000_000)
+        for there, here in zip(late, models, strict=True):
+            there.copy_(here.pin_memory(), non_blocking=True)
+        assert base is not None
+        merged = fusion_kernels.merge_tensors(late, base=base.cuda(), method="ties", weight=1, density=0.2)
+    stream.synchronize()
+    assert torch.equal(merged.cpu().view(torch.int16), expected.view(torch.int16))
+
+
+def test_tensors_on_two_devices_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"tensors\[1\] is on cpu, but tensors\[0\] on cuda:0"):
+        fusion_kernels.merge_tensors([torch.ones(3, device="cuda"), torch.ones(3)], method="linear", weight=1)
