@@ -1,4 +1,4 @@
-"""Tensors of torch on a GPU are merged there, on the current stream, without waiting. Needs a GPU: no emulated one does."""
+"""Tensors of torch on a GPU are merged there, on the current stream, without waiting. They need a real GPU."""
 
 from __future__ import annotations
 
