@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/gram_fold.hpp"
+#include "cuda/histogram.cuh"
 #include "cuda/masks.cuh"
 #include "cuda/reduce.cuh"
 #include "cuda/select.cuh"

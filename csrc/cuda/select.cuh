@@ -2,28 +2,13 @@
 //
 // A sample brackets the cut; one pass over the deltas counts what lies above the bracket and collects what lies inside
 // it, but for the magnitudes at the bracket's ends and middle, which are only counted, chunk by chunk: heavy ties sit
-// there. One block then settles the rank. Where the sample misled or the room was too small, histograms of eleven bits
-// at a time narrow it instead; their kernels end at once where all is settled. The answer is unique (larger magnitude
+// there. One block then settles the rank. Where the sample misled or the room was too small, histograms find it instead
+// (see histogram.cuh); their kernels end at once where all is settled. The answer is unique (larger magnitude
 // first, lower index first among equals), so the way to it cannot show.
 #pragma once
-#include "cuda/decide.cuh"
-#include "cuda/fold.cuh"
+#include "cuda/search.cuh"
 
 namespace fk::cuda {
-
-inline constexpr int kBinBits = 11;
-inline constexpr int kBins = 1 << kBinBits;
-
-template <class T>
-inline constexpr int64_t kMagnitudeEnd = int64_t(kNaNMagnitude<T>) + 1;
-template <class T>
-inline constexpr int kMagnitudeBits = 8 * sizeof(T) - 1;
-
-FK_FN int bit_width(uint64_t value) {
-  int width = 0;
-  while (width < 64 && value >> width) ++width;
-  return width;
-}
 
 // Evenly spaced elements could fall on the same columns of every row: each is moved a little.
 FK_FN double jitter(uint64_t i) {
@@ -31,29 +16,6 @@ FK_FN double jitter(uint64_t i) {
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
   return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
-}
-
-template <class T>
-__device__ __forceinline__ int64_t magnitude_at(const CutSearch& search, int64_t element) {
-  int low = 0;
-  for (int width = search.count; width > 1;) {
-    const int half = width / 2;
-    if (search.tensors[low + half].first - search.tensors[0].first <= element) low += half;
-    width -= half;
-  }
-  const FoldTensor& tensor = search.tensors[low];
-  return ordered_magnitude(load_delta<T>({tensor.base, tensor.models[search.model].array},
-                                         element - (tensor.first - search.tensors[0].first)));
-}
-
-template <class T>
-__device__ inline void settle(CutSearch& search, int64_t threshold, int64_t last) {
-  constexpr int64_t highest = std::numeric_limits<IntOf<T>>::max();
-  // Kernels compare magnitudes as they are, where a NaN may exceed the one the order knows: nothing exceeds that.
-  const auto limit = [](int64_t value) { return value >= kMagnitudeEnd<T> - 1 ? highest : value; };
-  // A cut at magnitude 0 looks for no index: a zero delta has nothing to keep.
-  *search.limit = {threshold == 0 ? -1 : search.tensors[0].first + last, limit(threshold - 1), limit(threshold)};
-  search.done = true;
 }
 
 // What one block can look through at once needs no bracket.
@@ -106,24 +68,6 @@ __global__ void __launch_bounds__(kDecidingThreads) bracket_kernel(CutSearch* se
 FK_FN int index_bits(const CutSearch& search) { return bit_width(uint64_t(search.n - 1)); }
 FK_FN bool entries_fit(const CutSearch& search) {
   return bit_width(uint64_t(search.high - search.low - 1)) + index_bits(search) <= 64;
-}
-
-// Elements of one chunk of a search, eight a thread: visit(magnitudes, index of the first in the search, how many).
-template <class T, class Visit>
-__device__ __forceinline__ void visit_chunk(const CutSearch& search, int64_t chunk, Visit&& visit) {
-  const FoldTensor& tensor = tensor_of(search.tensors, search.count, search.tensors[0].first_chunk + chunk);
-  const int64_t start = (search.tensors[0].first_chunk + chunk - tensor.first_chunk) * kChunk;
-  const int64_t end = start + kChunk < tensor.n ? start + kChunk : tensor.n;
-  const int64_t before = tensor.first - search.tensors[0].first;
-  for (int64_t piece = start; piece < end; piece += kThreads * kEight) {
-    const int64_t i = piece + int64_t(threadIdx.x) * kEight;
-    T deltas[kEight] = {};
-    if (i < end) load_deltas({tensor.base, tensor.models[search.model].array}, i, tensor.n, deltas);
-    int64_t magnitudes[kEight];
-    FK_UNROLL
-    for (int j = 0; j < kEight; ++j) magnitudes[j] = ordered_magnitude(deltas[j]);
-    visit(magnitudes, before + i, i < end ? (end - i < kEight ? int(end - i) : kEight) : 0);
-  }
 }
 
 template <class T>
@@ -185,22 +129,6 @@ __global__ void __launch_bounds__(kThreads) collect_kernel(CutSearch* searches) 
 
 // ---- the answer, if the pass has it ---------------------------------------------------------------------------------
 
-// Index in the search of the wanted-th element (from 1) of a magnitude whose chunks are counted.
-template <class T>
-__device__ int64_t locate(const CutSearch& search, int which, int64_t magnitude, uint64_t wanted) {
-  const Reached chunk =
-      reach_count([&](int64_t i) { return uint64_t(search.equals[i * kHeavy + which]); }, search.chunks, wanted);
-  const int64_t number = search.tensors[0].first_chunk + chunk.item;
-  const FoldTensor& tensor = tensor_of(search.tensors, search.count, number);
-  const int64_t start = (number - tensor.first_chunk) * kChunk;
-  const int64_t n = start + kChunk < tensor.n ? kChunk : tensor.n - start;
-  const Delta delta{tensor.base, tensor.models[search.model].array};
-  const Reached element =
-      reach_count([&](int64_t i) { return uint64_t(ordered_magnitude(load_delta<T>(delta, start + i)) == magnitude); },
-                  n, chunk.left);
-  return tensor.first - search.tensors[0].first + start + element.item;
-}
-
 template <class T>
 __global__ void __launch_bounds__(kDecidingThreads) settle_kernel(CutSearch* searches) {
   CutSearch& search = searches[blockIdx.x];
@@ -245,78 +173,6 @@ __global__ void __launch_bounds__(kDecidingThreads) settle_kernel(CutSearch* sea
     search.bits = kMagnitudeBits<T>;
     search.rank = search.keep - 1;
   }
-}
-
-// ---- the way round: histograms --------------------------------------------------------------------------------------
-
-FK_FN int bin_shift(const CutSearch& search) { return search.bits > kBinBits ? search.bits - kBinBits : 0; }
-
-template <class T>
-__global__ void __launch_bounds__(kThreads) histogram_kernel(CutSearch* searches) {
-  __shared__ unsigned counts[kBins];
-  CutSearch& search = searches[blockIdx.y];
-  if (search.done) return;
-  for (int bin = threadIdx.x; bin < kBins; bin += blockDim.x) counts[bin] = 0;
-  __syncthreads();
-  const int shift = bin_shift(search);
-  const uint64_t low = uint64_t(search.low), width = uint64_t{1} << search.bits;
-  for (int64_t chunk = blockIdx.x; chunk < search.chunks; chunk += gridDim.x)
-    visit_chunk<T>(search, chunk, [&](const int64_t (&magnitudes)[kEight], int64_t, int count) {
-      FK_UNROLL
-      for (int j = 0; j < kEight; ++j) {
-        const uint64_t place = uint64_t(magnitudes[j]) - low;  // below the bracket it wraps round, to a large one
-        if (j < count && place < width) atomicAdd(&counts[place >> shift], 1u);
-      }
-    });
-  __syncthreads();
-  for (int bin = threadIdx.x; bin < kBins; bin += blockDim.x)
-    if (counts[bin]) atomicAdd(&search.bins[bin], (unsigned long long)(counts[bin]));
-}
-
-// Picks the bin that the rank falls into.
-template <class T>
-__global__ void __launch_bounds__(kDecidingThreads) narrow_kernel(CutSearch* searches) {
-  CutSearch& search = searches[blockIdx.x];
-  if (search.done) return;
-  const Reached bin =
-      reach_count([&](int64_t i) { return uint64_t(search.bins[kBins - 1 - i]); }, kBins, uint64_t(search.rank) + 1);
-  for (int i = threadIdx.x; i < kBins; i += blockDim.x) search.bins[i] = 0;
-  if (threadIdx.x == 0) {
-    const int shift = bin_shift(search);
-    search.low += (kBins - 1 - bin.item) << shift;
-    search.rank = int64_t(bin.left) - 1;
-    search.bits = shift;
-    if (shift == 0 && search.low == 0) settle<T>(search, 0, -1);
-  }
-}
-
-// The magnitude is known: in which chunk does its last kept equal lie?
-template <class T>
-__global__ void __launch_bounds__(kThreads) count_equals_kernel(CutSearch* searches) {
-  __shared__ unsigned equals;
-  CutSearch& search = searches[blockIdx.y];
-  if (search.done) return;
-  for (int64_t chunk = blockIdx.x; chunk < search.chunks; chunk += gridDim.x) {
-    if (threadIdx.x == 0) equals = 0;
-    __syncthreads();
-    unsigned own = 0;
-    visit_chunk<T>(search, chunk, [&](const int64_t (&magnitudes)[kEight], int64_t, int count) {
-      FK_UNROLL
-      for (int j = 0; j < kEight; ++j) own += j < count && magnitudes[j] == search.low;
-    });
-    if (own) atomicAdd(&equals, own);
-    __syncthreads();
-    if (threadIdx.x == 0) search.equals[chunk * kHeavy] = equals;
-    __syncthreads();
-  }
-}
-
-template <class T>
-__global__ void __launch_bounds__(kDecidingThreads) locate_kernel(CutSearch* searches) {
-  CutSearch& search = searches[blockIdx.x];
-  if (search.done) return;
-  const int64_t last = locate<T>(search, 0, search.low, uint64_t(search.rank) + 1);
-  if (threadIdx.x == 0) settle<T>(search, search.low, last);
 }
 
 }  // namespace fk::cuda
