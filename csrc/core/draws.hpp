@@ -6,10 +6,10 @@
 // or high half (j even or odd) of word j / 2. So a tensor's draws hang on nothing else that is merged, nor on who draws
 // them. This layout is a public format: changing it changes results.
 #pragma once
-#include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <string_view>
+
+#include "core/portable.hpp"
 
 namespace fk {
 
@@ -23,10 +23,11 @@ inline uint64_t draw_key(uint64_t seed, uint64_t model, std::string_view tensor)
 }
 
 // An element is kept where its draw, in [0, 65536), is below this.
-inline uint32_t kept_draws(double probability) {
+FK_FN uint32_t kept_draws(double probability) {
   if (probability <= 0) return 0;
   if (probability >= 1) return 65536;
-  return static_cast<uint32_t>(std::clamp(std::floor(65536.0 * probability + 0.5), 1.0, 65536.0));
+  const auto nearest = static_cast<uint32_t>(65536.0 * probability + 0.5);
+  return nearest > 1 ? nearest : 1;
 }
 
 }  // namespace fk
