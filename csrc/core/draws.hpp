@@ -6,7 +6,6 @@
 // or high half (j even or odd) of word j / 2. So a tensor's draws hang on nothing else that is merged, nor on who draws
 // them. This layout is a public format: changing it changes results.
 #pragma once
-#include <cmath>
 #include <cstdint>
 #include <string_view>
 
@@ -27,8 +26,8 @@ inline uint64_t draw_key(uint64_t seed, uint64_t model, std::string_view tensor)
 FK_FN uint32_t kept_draws(double probability) {
   if (probability <= 0) return 0;
   if (probability >= 1) return 65536;
-  const double nearest = floor(65536.0 * probability + 0.5);
-  return nearest < 1 ? 1 : static_cast<uint32_t>(nearest);
+  const auto nearest = static_cast<uint32_t>(65536.0 * probability + 0.5);
+  return nearest > 1 ? nearest : 1;
 }
 
 }  // namespace fk

@@ -2,7 +2,6 @@
 #pragma once
 #include "cpu/deltas.hpp"
 #include "cpu/gram.hpp"
-#include "statistics/ranks.hpp"
 
 namespace fk {
 
@@ -111,29 +110,6 @@ struct MagnitudeCall {
   DeltaSpan span;
   void* magnitudes;  // ordered_magnitude of each, as integers of the compute type's size
 };
-
-struct BinCall {
-  const void* magnitudes;  // of a row, as delta_magnitudes gives them
-  int64_t n;
-  uint16_t* bins;  // see statistics/ranks.hpp
-};
-
-template <class V>
-FK_FN void rank_bins(const BinCall& call) {
-  using I = IntOf<Element<V>>;
-  const int shift = rank_shift<I>(call.n);
-  const I* const magnitudes = static_cast<const I*>(call.magnitudes);
-  I largest = 0;
-  for (int64_t i = 0; i < call.n; ++i) largest = magnitudes[i] > largest ? magnitudes[i] : largest;
-  const I top = largest >> shift;
-  const I highest = rank_bin_count(call.n) - 2;
-  const I floor = top >= highest ? top - highest : 0;
-  for (int64_t i = 0; i < call.n; ++i) {
-    const I place = (magnitudes[i] >> shift) - floor;
-    const I above = place > 0 ? place : 0;
-    call.bins[i] = static_cast<uint16_t>(magnitudes[i] == 0 ? 0 : above + 1);
-  }
-}
 
 template <class V>
 FK_FN void delta_magnitudes(const MagnitudeCall& call) {

@@ -4,7 +4,6 @@
 
 void FK_KERNEL(fk_mass)(const fk::MassCall& call) { fk::mass<fk::Lanes<FK_WIDTH>::V>(call); }
 void FK_KERNEL(fk_threshold_bits)(const fk::ThresholdCall& call) { fk::threshold_bits<fk::Lanes<FK_WIDTH>::V>(call); }
-void FK_KERNEL(fk_rank_bins)(const fk::BinCall& call) { fk::rank_bins<fk::Lanes<FK_WIDTH>::V>(call); }
 void FK_KERNEL(fk_delta_magnitudes)(const fk::MagnitudeCall& call) {
   fk::delta_magnitudes<fk::Lanes<FK_WIDTH>::V>(call);
 }

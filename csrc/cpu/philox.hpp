@@ -91,6 +91,8 @@ FK_FN void visit_words(const DrawCall& call, Take&& take) {
   using U = typename Words<W>::U;
   int64_t i = 0;
   for (; i + 3 * word_count<U> <= call.blocks; i += 3 * word_count<U>) some.template operator()<U, 3>(i);
+  if constexpr (W > 4)
+    for (; i + word_count<U> <= call.blocks; i += word_count<U>) some.template operator()<U, 1>(i);
   for (; i < call.blocks; ++i) some.template operator()<uint64_t, 1>(i);
 }
 
@@ -146,10 +148,17 @@ FK_FN void keep_bits(const DrawCall& call) {
 template <int W>
 FK_FN void draw_all(const DrawCall& call) {
   visit_words<W>(call, [&]<class U>(int64_t i, const PhiloxWords<U>& words) FK_INLINE_LAMBDA {
-    const Draws<U> draws = draws_of(words);
-    for (int lane = 0; lane < word_count<U>; ++lane) {
-      const uint64_t pair[2] = {word_lane(draws.low, lane), word_lane(draws.high, lane)};
-      memcpy(call.draws + 8 * (i + lane), pair, sizeof pair);
+    const auto [low, high] = draws_of(words);
+    uint16_t* const to = call.draws + 8 * i;
+    if constexpr (sizeof(U) == 64) {
+      const U pairs[2] = {__builtin_shuffle(low, high, U{0, 8, 1, 9, 2, 10, 3, 11}),
+                          __builtin_shuffle(low, high, U{4, 12, 5, 13, 6, 14, 7, 15})};
+      memcpy(to, pairs, sizeof pairs);
+    } else {  // where picking from two registers takes longer than taking them apart
+      for (int lane = 0; lane < word_count<U>; ++lane) {
+        const uint64_t pair[2] = {word_lane(low, lane), word_lane(high, lane)};
+        memcpy(to + 8 * lane, pair, sizeof pair);
+      }
     }
   });
 }

@@ -6,28 +6,46 @@
 
 #include "cpu/mass.hpp"
 #include "cpu/philox.hpp"
+#include "cpu/ranks.hpp"
 
 FK_KERNEL_TABLE(fk_keep_bits, void, const fk::DrawCall&);
 FK_KERNEL_TABLE(fk_draw_all, void, const fk::DrawCall&);
 FK_KERNEL_TABLE(fk_threshold_bits, void, const fk::ThresholdCall&);
-FK_KERNEL_TABLE(fk_rank_bins, void, const fk::BinCall&);
+FK_KERNEL_TABLE(fk_keep_by_rank, int64_t, const fk::RankCall&);
 FK_KERNEL_TABLE(fk_delta_magnitudes, void, const fk::MagnitudeCall&);
 
 namespace fk {
 namespace {
-
-constexpr int64_t aligned64(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 void magnitudes_of(const DeltaSpan& span, bool f64, Isa isa, void* out) {
   const MagnitudeCall call{span, out};
   f64 ? delta_magnitudes<double>(call) : fk_delta_magnitudes[static_cast<int>(isa)](call);
 }
 
+// Bits to their place among others, where they are zero so far.
+void add_bits(const uint64_t* words, int64_t n, uint8_t* bits, int64_t first) {
+  const auto* const bytes = reinterpret_cast<const uint8_t*>(words);
+  const int shift = static_cast<int>(first % 8);
+  uint8_t* const to = bits + first / 8;
+  const int64_t whole = n / 8;
+  if (shift == 0) {
+    std::memcpy(to, bytes, static_cast<size_t>(whole));
+  } else {
+    for (int64_t i = 0; i < whole; ++i) {
+      to[i] = static_cast<uint8_t>(to[i] | bytes[i] << shift);
+      to[i + 1] = static_cast<uint8_t>(bytes[i] >> (8 - shift));
+    }
+  }
+  if (n % 8) {
+    to[whole] = static_cast<uint8_t>(to[whole] | bytes[whole] << shift);
+    if (n % 8 + shift > 8) to[whole + 1] = static_cast<uint8_t>(bytes[whole] >> (8 - shift));
+  }
+}
+
 }  // namespace
 
 int64_t rank_row_bytes(int64_t columns, bool f64) {
-  return aligned64(columns * (f64 ? 8 : 4)) + aligned64(rank_scratch_bytes(columns)) +
-         2 * aligned64((columns + 16) * 2);
+  return f64 ? RankRow<int64_t>{columns}.place(nullptr) : RankRow<int32_t>{columns}.place(nullptr);
 }
 
 Masks::Masks(const MergeContext& context, const Job& job, const Values& values, std::span<char> store)
@@ -39,8 +57,8 @@ Masks::Masks(const MergeContext& context, const Job& job, const Values& values, 
     const double density = values.per_model("density", k);
     below_.push_back(kept_draws(density));
     keys_.push_back(draw_key(context.call.seed, static_cast<uint64_t>(k), job.name));
-    const bool by_rank = ranked && density > 0 && density < 1;
-    ranks_.push_back(by_rank ? RankTable(density, values.per_model("epsilon", k), job.cols) : RankTable());
+    ranked_.push_back(ranked && density > 0 && density < 1);
+    odds_.push_back(ranked_.back() ? RankOdds(density, values.per_model("epsilon", k), job.cols) : RankOdds());
   }
 }
 
@@ -69,7 +87,7 @@ void Masks::draw_model(const Tiles& tiles, int64_t tile, int k, TileBuffers& buf
   const uint32_t below = below_[model];
   if (below == 0 || below == 65536) {
     std::memset(bits, below ? 0xff : 0, static_cast<size_t>((n + 7) / 8));
-  } else if (!ranks_[model].empty()) {
+  } else if (ranked_[model]) {
     draw_by_rank(tiles, tile, k, buffers, bits);
   } else {
     const DrawCall call{keys_[model], first / 8, (n + 7) / 8, below, bits, nullptr};
@@ -81,8 +99,8 @@ void Masks::draw_by_rank(const Tiles& tiles, int64_t tile, int k, TileBuffers& b
   const auto [first, n] = tiles.range(tile);
   std::memset(bits, 0, static_cast<size_t>((n + 7) / 8));
   for (int64_t row = first / job_->cols; row * job_->cols < first + n; ++row)
-    job_->f64() ? rank_row<uint64_t>(tiles, tile, k, row, buffers, bits)
-                : rank_row<uint32_t>(tiles, tile, k, row, buffers, bits);
+    job_->f64() ? rank_row<int64_t>(tiles, tile, k, row, buffers, bits)
+                : rank_row<int32_t>(tiles, tile, k, row, buffers, bits);
 }
 
 template <class Bits>
@@ -92,36 +110,30 @@ void Masks::rank_row(const Tiles& tiles, int64_t tile, int k, int64_t row, TileB
   const auto [first, n] = tiles.range(tile);
   const int64_t columns = job_->cols, start = row * columns;
   const int64_t from = std::max(start, first), to = std::min(start + columns, first + n);
-  char* free = buffers.row;
-  const auto take = [&](int64_t bytes) {
-    char* const taken = free;
-    free += aligned64(bytes);
-    return taken;
-  };
-  Bits* const magnitudes = reinterpret_cast<Bits*>(take(columns * static_cast<int64_t>(sizeof(Bits))));
-  char* const scratch = take(rank_scratch_bytes(columns));
-  auto* const draws = reinterpret_cast<uint16_t*>(take((columns + 16) * 2));
-  auto* const bins = reinterpret_cast<uint16_t*>(take((columns + 16) * 2));
+  RankRow<Bits> ranks{columns, from - start, to - from};
+  ranks.place(buffers.row);
 
   // The row's ends may lie in the neighbouring tiles.
   const auto read_outside = [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i += kPiece)
       magnitudes_of(tiles.delta_at(k, i, std::min(kPiece, end - i), base, model), job_->f64(), isa_,
-                    magnitudes + (i - start));
+                    ranks.magnitudes + (i - start));
   };
   read_outside(start, from);
   magnitudes_of(part_of(tiles.delta(k, tile, buffers), from - first, to - from), job_->f64(), isa_,
-                magnitudes + (from - start));
+                ranks.magnitudes + (from - start));
   read_outside(to, start + columns);
 
   const int64_t block = from / 8;
-  const DrawCall call{keys_[static_cast<size_t>(k)], block, (to + 7) / 8 - block, 0, nullptr, draws};
-  fk_draw_all[static_cast<int>(isa_)](call);
-  const BinCall binning{magnitudes, columns, bins};
-  job_->f64() ? rank_bins<double>(binning) : fk_rank_bins[static_cast<int>(isa_)](binning);
-  keep_by_rank<Bits>({magnitudes, static_cast<size_t>(columns)}, bins, from - start,
-                     {draws + (from - block * 8), static_cast<size_t>(to - from)}, ranks_[static_cast<size_t>(k)], bits,
-                     from - first, scratch);
+  const DrawCall draw{keys_[static_cast<size_t>(k)], block, (to + 7) / 8 - block, 0, nullptr, ranks.draws};
+  fk_draw_all[static_cast<int>(isa_)](draw);
+  ranks.draws += from - block * 8;
+
+  const RankOdds& odds = odds_[static_cast<size_t>(k)];
+  const RankCall call{&ranks, odds};
+  const int64_t open = job_->f64() ? keep_by_rank<double>(call) : fk_keep_by_rank[static_cast<int>(isa_)](call);
+  if (open > 0) settle_by_sorting(ranks, odds, open);
+  add_bits(ranks.kept, to - from, bits, from - first);
 }
 
 const uint8_t* const* threshold_masks(const Selection& cuts, int64_t cut_offset, const Tiles& tiles, int64_t tile,

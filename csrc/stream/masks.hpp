@@ -30,9 +30,10 @@ class Masks {
   const Job* job_ = nullptr;
   std::vector<uint32_t> below_;
   std::vector<uint64_t> keys_;
-  std::vector<RankTable> ranks_;  // empty: kept whatever the rank
-  std::span<char> store_;         // empty: drawn anew each time
-  std::vector<char> stored_;      // per tile
+  std::vector<RankOdds> odds_;
+  std::vector<char> ranked_;  // by model; if not, kept whatever the rank
+  std::span<char> store_;     // empty: drawn anew each time
+  std::vector<char> stored_;  // per tile
 };
 
 // What rank_row needs for a row of so many columns.
