@@ -8,4 +8,5 @@ PYBIND11_MODULE(_fusion_kernels, module) {
   fk::bindings::bind_methods(module);
   fk::bindings::bind_execute(module);
   fk::bindings::bind_device(module);
+  fk::bindings::bind_ops(module);
 }

@@ -75,12 +75,7 @@ std::vector<int64_t> Selection::ends(int64_t first, int64_t n) const {
   return ends;
 }
 
-int64_t Selection::limit(const CutOf& of, int64_t first) const {
-  const Cut& cut = of.selector->cut();
-  const int64_t limit = first <= cut.last ? cut.threshold - 1 : cut.threshold;
-  // Kernels compare magnitudes as they are, where a NaN may exceed the one the order knows: nothing exceeds that.
-  return limit >= magnitude_end(f64_) - 1 ? highest() : limit;
-}
+int64_t Selection::limit(const CutOf& of, int64_t first) const { return kept_above(of.selector->cut(), first, f64_); }
 
 void Selection::apply(const Method& method, FoldParameters& parameters, int64_t first) const {
   for (const CutOf& cut : cuts_) method.set_cut(parameters, cut.model, cut.which, f64_, limit(cut, first));
