@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fusion_kernels._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from fusion_kernels import ops as ops
     from fusion_kernels.catalogue import describe as describe
     from fusion_kernels.catalogue import methods as methods
     from fusion_kernels.hardware import devices as devices
@@ -44,18 +45,20 @@ _HOMES = {
     "methods": "catalogue",
     "plan": "merging",
 }
-__all__ = [*_HOMES, "__version__"]
+__all__ = [*_HOMES, "__version__"]  # not ops, which loads torch
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'fusion_kernels' has no attribute {name!r}")
     from importlib import import_module
 
+    if name == "ops":
+        return import_module("fusion_kernels.ops")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fusion_kernels' has no attribute {name!r}")
     value = getattr(import_module(f"fusion_kernels.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, "ops"])
