@@ -71,7 +71,8 @@ def test_the_result_s_dtype_can_be_chosen(dtype: torch.dtype) -> None:
     combined = ops.linear_combination(tensors, [0.5, 0.5], dtype=dtype)
     assert combined.dtype == dtype
     compute = np.float64 if dtype == torch.float64 else np.float32
-    assert_stored(combined, weighted_sum([numbers_of(x, dtype == torch.float64) for x in tensors], [0.5, 0.5], compute)[0])
+    values = [numbers_of(x, dtype == torch.float64) for x in tensors]
+    assert_stored(combined, weighted_sum(values, [0.5, 0.5], compute)[0])
 
 
 # ---- gradients -------------------------------------------------------------------------------------------------------

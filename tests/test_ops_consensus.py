@@ -125,9 +125,7 @@ def test_draw_and_combine_are_dare_bit_for_bit(dtype: torch.dtype, method: str) 
     else:
         merged_delta = ops.disjoint_mean(kept, ops.elect_sign(kept, weights), weights)
         options = {"rescale": False, "zero_sign": "none"}
-    merged = merge_tensors(
-        tuned, method=method, base=base, weight=weights, density=0.3, seed=3, name="w", **options
-    )
+    merged = merge_tensors(tuned, method=method, base=base, weight=weights, density=0.3, seed=3, name="w", **options)
     assert torch.equal((base.float() + merged_delta).to(dtype), merged)
 
 

@@ -69,11 +69,11 @@ def test_what_is_wrong_is_named(call: Any, words: list[str]) -> None:
 
 
 def test_other_devices_are_refused_with_the_way_out() -> None:
-    with pytest.raises(fusion_kernels.DeviceError, match=r"deltas\[1\] is on cuda:1.*not available.*move it to the CPU"):
+    with pytest.raises(fusion_kernels.DeviceError, match=r"deltas\[1\] is on cuda:1.*move it to the CPU"):
         backend_of(torch.device("cuda:1"), "deltas[1]")
     with torch._subclasses.FakeTensorMode():
         elsewhere = torch.empty(3, device="cuda:0")
-    with pytest.raises(fusion_kernels.DeviceError, match="tensors.0. is on cuda:0.*move it to the CPU"):
+    with pytest.raises(fusion_kernels.DeviceError, match=r"tensors.0. is on cuda:0.*move it to the CPU"):
         ops.gram([elsewhere])
     with pytest.raises(fusion_kernels.DeviceError, match="base is on cuda:0"):
         ops.gram([torch.ones(3)], base=elsewhere)

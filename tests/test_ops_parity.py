@@ -35,7 +35,8 @@ def results(dtype: torch.dtype) -> list[torch.Tensor]:
 
 
 def same_bits(left: torch.Tensor, right: torch.Tensor) -> bool:
-    return left.dtype == right.dtype and torch.equal(left.contiguous().view(torch.uint8), right.contiguous().view(torch.uint8))
+    bits = [one.contiguous().reshape(-1).view(torch.uint8) for one in (left, right)]
+    return left.dtype == right.dtype and left.shape == right.shape and torch.equal(*bits)
 
 
 def with_engine(monkeypatch: pytest.MonkeyPatch, instruction_set: str) -> None:

@@ -111,7 +111,7 @@ def test_nan_is_above_infinity_and_a_cut_may_fall_among_them() -> None:
 
 def test_a_threshold_shared_by_tensors_cuts_each_there() -> None:
     one, other = random_tensors(2, 1000)
-    threshold, last = ops.magnitude_threshold(torch.cat([one, other]), 0.3)
+    threshold, _ = ops.magnitude_threshold(torch.cat([one, other]), 0.3)
     kept_of = [ops.sparsify_magnitude(tensor, threshold=threshold) for tensor in (one, other)]
     assert sum(int(part.count_nonzero()) for part in kept_of) == 600
     assert torch.equal(torch.cat(kept_of), ops.sparsify_magnitude(torch.cat([one, other]), 0.3))

@@ -79,9 +79,7 @@ def test_functions_compile_without_a_break(function: Any) -> None:
     torch._dynamo.reset()
     compiled = torch.compile(function, backend="aot_eager", fullgraph=True)
     for models, base in (([A, B], BASE), ([A.t(), B.t()], BASE.t())):
-        torch.testing.assert_close(
-            compiled(models, base, DEEP), function(models, base, DEEP), rtol=0, atol=0
-        )
+        torch.testing.assert_close(compiled(models, base, DEEP), function(models, base, DEEP), rtol=0, atol=0)
 
 
 def test_shapes_may_change() -> None:

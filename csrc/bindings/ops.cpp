@@ -25,7 +25,8 @@ T* pointer(Address address) {
 
 DType to_dtype(const std::string& code) {
   const auto dtype = dtype_from_code(code);
-  if (!dtype || !info(*dtype).floating) throw InvalidArgument("dtype '" + code + "' is not one the engine computes with");
+  if (!dtype || !info(*dtype).floating)
+    throw InvalidArgument("dtype '" + code + "' is not one the engine computes with");
   return *dtype;
 }
 

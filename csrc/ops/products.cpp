@@ -122,10 +122,9 @@ void norms(const Group& group, const Rows& rows, int p, double* out, const Execu
   for_each_unit(vectors, vectors * rows.length, workers, [&](int64_t vector, int worker) {
     const auto model = static_cast<size_t>(vector / rows.count);
     const int64_t start = vector % rows.count * rows.length;
-    out[vector] =
-        p == 1 ? sum_of_magnitudes(group.models[model], group.base, start, rows.length, group.f64, within)
-               : std::sqrt(products_of({group.models.subspan(model, 1), group.base, group.f64}, start, rows.length,
-                                       scratch[static_cast<size_t>(worker)], within)[0]);
+    out[vector] = p == 1 ? sum_of_magnitudes(group.models[model], group.base, start, rows.length, group.f64, within)
+                         : std::sqrt(products_of({group.models.subspan(model, 1), group.base, group.f64}, start,
+                                                 rows.length, scratch[static_cast<size_t>(worker)], within)[0]);
   });
 }
 

@@ -1,7 +1,7 @@
 // products.hpp: dot products and norms of tensors, or of their deltas where there is a base.
 //
-// Values (and deltas) are of the compute type, double if f64, else float; products and sums are double, in the one order
-// of summation (see cpu/reduce.hpp), which starts anew with each row.
+// Values (and deltas) are of the compute type, double if f64, else float; products and sums are double, in the one
+// order of summation (see cpu/reduce.hpp), which starts anew with each row.
 #pragma once
 #include <span>
 

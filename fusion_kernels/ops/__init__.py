@@ -8,9 +8,10 @@ Each is a function on tensors that are already in memory, registered with torch 
 it can be compiled and exported. Results are new tensors and the same bits as those of the methods, whatever the
 instruction set and the number of threads, which is ``torch.get_num_threads()``.
 
-Tensors are float64, float32, float16, bfloat16, float8_e4m3fn or float8_e5m2, in any mix, in CPU memory. One that is not
-contiguous is copied first. Arithmetic is float32, or float64 where the result is float64, and rounded once. What cannot
-be computed is a ValueError that names the argument; a tensor on another device is a ``fusion_kernels.DeviceError``.
+Tensors are float64, float32, float16, bfloat16, float8_e4m3fn or float8_e5m2, in any mix, in CPU memory. One that is
+not contiguous is copied first. Arithmetic is float32, or float64 where the result is float64, and rounded once. What
+cannot be computed is a ValueError that names the argument; a tensor on another device is a
+``fusion_kernels.DeviceError``.
 """
 
 from __future__ import annotations

@@ -27,16 +27,16 @@ def linear_combination(
     (Ilharco et al. 2023, arXiv:2212.04089). Coefficients are not normalised. Terms are added in the order given.
 
     Differentiable, as often as wanted: ∂/∂c_k = <g, x_k − base>, ∂/∂x_k = c_k g, ∂/∂base = (1 − Σ c_k) g. The
-    gradients of all coefficients take one pass over the tensors, and no memory of their size: coefficients can be learned
-    (AdaMerging: Yang et al. 2024, arXiv:2310.02575) at the cost of one combination each way.
+    gradients of all coefficients take one pass over the tensors, and no memory of their size: coefficients can be
+    learned (AdaMerging: Yang et al. 2024, arXiv:2310.02575) at the cost of one combination each way.
 
     tensors: a list of K equally shaped tensors, or one with K first.
     coefficients: K numbers, as a list or a 1-D tensor on the tensors' device; rounded to the compute type.
     base: a tensor of their shape.
     dtype: of the result; by default the common one of the tensors and the base.
 
-    Returns a tensor of their shape. NaN and infinities follow IEEE arithmetic. Raises ValueError where shapes, dtypes or
-    counts do not fit, naming the tensor; DeviceError for tensors that are not on the CPU.
+    Returns a tensor of their shape. NaN and infinities follow IEEE arithmetic. Raises ValueError where shapes, dtypes
+    or counts do not fit, naming the tensor; DeviceError for tensors that are not on the CPU.
     """
     models = many_tensors(tensors, "tensors")
     start = base_tensor(base, models, "tensors")

@@ -51,9 +51,9 @@ def disjoint_mean(
 ) -> Tensor:
     """The average, element by element, of the task vectors that have the elected sign.
 
-    Σ w_k d_k / Σ w_k over the k for which w_k d_k has the sign (TIES: Yadav et al. 2023, arXiv:2306.01708). Zeros and NaN
-    agree with nobody. The result is 0 where nobody agrees and where the sign is 0. Where the w_k of those that agree
-    add up to 0 the sum is not divided.
+    Σ w_k d_k / Σ w_k over the k for which w_k d_k has the sign (TIES: Yadav et al. 2023, arXiv:2306.01708). Zeros and
+    NaN agree with nobody. The result is 0 where nobody agrees and where the sign is 0. Where the w_k of those that
+    agree add up to 0 the sum is not divided.
 
     deltas: a list of K equally shaped tensors, or one with K first.
     signs: an int8 tensor of a delta's shape, -1, 0 or +1, as :func:`elect_sign` gives.

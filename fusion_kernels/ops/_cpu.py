@@ -40,9 +40,7 @@ def magnitude_threshold(delta: torch.Tensor, density: float, by_row: bool) -> tu
     threshold = torch.empty(shape, dtype=compute_dtype([delta]))
     last = torch.empty(shape, dtype=torch.int64)
     threads = torch.get_num_threads()
-    native().ops.find_cuts(
-        _given(dense), rows, length, density, threshold.data_ptr(), last.data_ptr(), threads=threads
-    )
+    native().ops.find_cuts(_given(dense), rows, length, density, threshold.data_ptr(), last.data_ptr(), threads=threads)
     return threshold, last
 
 
@@ -53,9 +51,7 @@ def sparsify_magnitude(delta: torch.Tensor, threshold: torch.Tensor, last_index:
         return out
     threshold, last = threshold.to(compute_dtype([delta])).contiguous(), last_index.to(torch.int64).contiguous()
     addresses = threshold.data_ptr(), last.data_ptr(), out.data_ptr()
-    native().ops.keep_above(
-        _given(dense), rows, delta.numel() // rows, *addresses, threads=torch.get_num_threads()
-    )
+    native().ops.keep_above(_given(dense), rows, delta.numel() // rows, *addresses, threads=torch.get_num_threads())
     return out
 
 

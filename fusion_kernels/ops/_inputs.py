@@ -43,7 +43,7 @@ def _check_same(tensor: Tensor, name: str, like: Tensor, like_name: str) -> None
 
 
 def many_tensors(value: Any, name: str) -> list[Tensor]:
-    """One tensor of each model: of a sequence of equally shaped ones, or of one tensor whose first dimension they are."""
+    """One tensor of each model: of a list of equally shaped ones, or of one tensor whose first dimension they are."""
     if isinstance(value, Tensor):
         if value.dim() == 0:
             raise ValueError(f"{name}: a sequence of tensors, or one with the models first, is expected, got a scalar")
@@ -90,9 +90,7 @@ def coefficient_tensor(value: Any, name: str, tensors: Sequence[Tensor], of: str
         return torch.ones(count, dtype=torch.float64, device=device)
     if isinstance(value, Tensor):
         if value.shape != (count,):
-            raise ValueError(
-                f"{name} has shape {list(value.shape)}; expected [{count}], one number for each of {of}"
-            )
+            raise ValueError(f"{name} has shape {list(value.shape)}; expected [{count}], one number for each of {of}")
         if value.dtype.is_complex or value.dtype == torch.bool:
             raise ValueError(f"{name} has dtype {value.dtype}; real numbers are expected")
         if value.device != device:

@@ -45,11 +45,11 @@ def norms(
     tensors: a list of K equally shaped tensors, or one with K first.
     base: a tensor of their shape.
     p: 1 or 2.
-    per: "tensor", or "row" for the norm of each row: what belongs to one index of the first dimension. A tensor of fewer
-        than two dimensions is one row.
+    per: "tensor", or "row" for the norm of each row: what belongs to one index of the first dimension. A tensor of
+        fewer than two dimensions is one row.
 
-    Returns a float64 tensor of shape (K,), or (K, rows). Raises ValueError where shapes or dtypes do not fit, naming the
-    tensor; DeviceError for tensors that are not on the CPU.
+    Returns a float64 tensor of shape (K,), or (K, rows). Raises ValueError where shapes or dtypes do not fit, naming
+    the tensor; DeviceError for tensors that are not on the CPU.
     """
     models = many_tensors(tensors, "tensors")
     start = base_tensor(base, models, "tensors")

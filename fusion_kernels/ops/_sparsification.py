@@ -101,8 +101,8 @@ def sparsify_random(
 ) -> Tensor:
     """Keep each element with a probability, and enlarge what is kept to make up for the rest.
 
-    DARE (Yu et al. 2024, arXiv:2311.03099): m ~ Bernoulli(density), kept = m · delta / density. The draws are those of a
-    dare merge of the same seed, of the tensor of that name, of the model with that number among the merged ones: they
+    DARE (Yu et al. 2024, arXiv:2311.03099): m ~ Bernoulli(density), kept = m · delta / density. The draws are those of
+    a dare merge of the same seed, of the tensor of that name, of the model with that number among the merged ones: they
     depend on nothing else, and their format is public (see the methods' documentation). A draw has 16 bits, so p =
     floor(65536 · density + 1/2) / 65536 is the density in effect, at least 1/65536 unless it is 0.
 
