@@ -43,9 +43,9 @@ if(FK_SANITIZER STREQUAL "tsan" AND EXISTS /proc/sys/vm/mmap_rnd_bits)
 endif()
 
 if(FK_SANITIZER STREQUAL "tsan")
-  set(native_tests pipeline selector)
+  set(native_tests ops pipeline selector)
 else()
-  set(native_tests methods pipeline files selector formats)
+  set(native_tests methods ops pipeline files selector formats)
 endif()
 if(NOT FK_SANITIZER STREQUAL "tsan")  # which would have to be told of every switch between stacks
   # Kernels need no engine, and the files of kernels find the emulator's <cuda_runtime.h> before any other.

@@ -129,6 +129,15 @@ def test_inputs_are_left_as_they_were() -> None:
     assert all(torch.equal(tensor, copy) for tensor, copy in zip(tensors, before, strict=True))
 
 
+def test_torch_s_default_device_does_not_matter() -> None:
+    tensors = random_tensors(2, 10)
+    expected = ops.linear_combination(tensors, [0.5, 2.0]), ops.sparsify_magnitude(tensors[0], threshold=0.5)
+    with torch.device("meta"):
+        found = ops.linear_combination(tensors, [0.5, 2.0]), ops.sparsify_magnitude(tensors[0], threshold=0.5)
+        assert ops.norms(tensors, per="row").device.type == "cpu"
+    assert all(torch.equal(left, right) for left, right in zip(found, expected, strict=True))
+
+
 def test_ops_are_loaded_when_they_are_asked_for() -> None:
     script = (
         "import sys, fusion_kernels\n"

@@ -2,6 +2,7 @@
 #include "ops/products.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <vector>
 

@@ -20,6 +20,10 @@ def _dense(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().resolve_neg().contiguous()
 
 
+def _new(like: torch.Tensor, shape: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+    return like.new_empty(shape, dtype=dtype)  # where the tensor is, whatever torch's default device
+
+
 def _given(tensor: torch.Tensor) -> _Given:
     return tensor.data_ptr(), CODES[tensor.dtype]
 
@@ -37,15 +41,14 @@ def magnitude_threshold(delta: torch.Tensor, density: float, by_row: bool) -> tu
     dense = _dense(delta)
     rows, length = rows_of(delta.shape, by_row)
     shape = (rows,) if by_row else ()
-    threshold = torch.empty(shape, dtype=compute_dtype([delta]))
-    last = torch.empty(shape, dtype=torch.int64)
+    threshold, last = _new(dense, shape, compute_dtype([delta])), _new(dense, shape, torch.int64)
     threads = torch.get_num_threads()
     native().ops.find_cuts(_given(dense), rows, length, density, threshold.data_ptr(), last.data_ptr(), threads=threads)
     return threshold, last
 
 
 def sparsify_magnitude(delta: torch.Tensor, threshold: torch.Tensor, last_index: torch.Tensor) -> torch.Tensor:
-    dense, out = _dense(delta), torch.empty(delta.shape, dtype=delta.dtype)
+    dense, out = _dense(delta), _new(delta, delta.shape, delta.dtype)
     rows = threshold.numel()
     if rows == 0:
         return out
@@ -58,7 +61,7 @@ def sparsify_magnitude(delta: torch.Tensor, threshold: torch.Tensor, last_index:
 def sparsify_random(
     delta: torch.Tensor, density: float, seed: int, name: str, model: int, rescale: bool
 ) -> torch.Tensor:
-    dense, out = _dense(delta), torch.empty(delta.shape, dtype=delta.dtype)
+    dense, out = _dense(delta), _new(delta, delta.shape, delta.dtype)
     native().ops.keep_at_random(
         _given(dense), delta.numel(), density, seed % 2**64, model, name, rescale, out.data_ptr(),
         threads=torch.get_num_threads(),
@@ -67,7 +70,7 @@ def sparsify_random(
 
 
 def elect_sign(deltas: Sequence[torch.Tensor], weights: torch.Tensor, by_count: bool) -> torch.Tensor:
-    dense, signs = [_dense(delta) for delta in deltas], torch.empty(deltas[0].shape, dtype=torch.int8)
+    dense, signs = [_dense(delta) for delta in deltas], _new(deltas[0], deltas[0].shape, torch.int8)
     native().ops.elect_sign(
         [_given(delta) for delta in dense], _numbers(weights), signs.numel(), _is_double(promoted(deltas)), by_count,
         signs.data_ptr(), threads=torch.get_num_threads(),
@@ -79,7 +82,7 @@ def disjoint_mean(
     deltas: Sequence[torch.Tensor], signs: torch.Tensor, weights: torch.Tensor, dtype: torch.dtype | None
 ) -> torch.Tensor:
     dense, elected = [_dense(delta) for delta in deltas], signs.contiguous()
-    out = torch.empty(signs.shape, dtype=dtype or promoted(deltas))
+    out = _new(signs, signs.shape, dtype or promoted(deltas))
     native().ops.disjoint_mean(
         [_given(delta) for delta in dense], _numbers(weights), elected.data_ptr(), out.numel(), _given(out),
         threads=torch.get_num_threads(),
@@ -103,7 +106,7 @@ def linear_combination(
 def dot_products(left: torch.Tensor, tensors: Sequence[torch.Tensor], base: torch.Tensor | None) -> torch.Tensor:
     one, dense = _dense(left), [_dense(tensor) for tensor in tensors]
     start = None if base is None else _dense(base)
-    out = torch.empty(len(tensors), dtype=torch.float64)
+    out = _new(left, (len(tensors),), torch.float64)
     native().ops.dot_products(
         _given(one), [_given(tensor) for tensor in dense], None if start is None else _given(start), left.numel(),
         _is_double(promoted([left, *tensors, base])), out.data_ptr(), threads=torch.get_num_threads(),
@@ -113,7 +116,7 @@ def dot_products(left: torch.Tensor, tensors: Sequence[torch.Tensor], base: torc
 
 def gram(tensors: Sequence[torch.Tensor], base: torch.Tensor | None) -> torch.Tensor:
     dense, start = [_dense(tensor) for tensor in tensors], None if base is None else _dense(base)
-    out = torch.empty(len(tensors), len(tensors), dtype=torch.float64)
+    out = _new(tensors[0], (len(tensors), len(tensors)), torch.float64)
     native().ops.gram(
         [_given(tensor) for tensor in dense], None if start is None else _given(start), tensors[0].numel(),
         _is_double(promoted([*tensors, base])), out.data_ptr(), threads=torch.get_num_threads(),
@@ -124,7 +127,7 @@ def gram(tensors: Sequence[torch.Tensor], base: torch.Tensor | None) -> torch.Te
 def norms(tensors: Sequence[torch.Tensor], base: torch.Tensor | None, p: int, by_row: bool) -> torch.Tensor:
     dense, start = [_dense(tensor) for tensor in tensors], None if base is None else _dense(base)
     rows, length = rows_of(tensors[0].shape, by_row)
-    out = torch.empty((len(tensors), rows) if by_row else (len(tensors),), dtype=torch.float64)
+    out = _new(tensors[0], (len(tensors), rows) if by_row else (len(tensors),), torch.float64)
     native().ops.norms(
         [_given(tensor) for tensor in dense], None if start is None else _given(start), rows, length,
         _is_double(promoted([*tensors, base])), p, out.data_ptr(), threads=torch.get_num_threads(),
@@ -141,7 +144,7 @@ def _merged(
 ) -> torch.Tensor:
     """A merge method's result, of one tensor of each model. NaN and infinities are what arithmetic makes of them."""
     dense = [_dense(tensor) for tensor in tensors] + ([] if base is None else [_dense(base)])
-    out = torch.empty(tensors[0].shape, dtype=dtype or promoted([*tensors, base]))
+    out = _new(tensors[0], tensors[0].shape, dtype or promoted([*tensors, base]))
     buffers = [(tensor.data_ptr(), tensor.numel() * tensor.element_size()) for tensor in [*dense, out]]
     views = [(index, 0, CODES[tensor.dtype]) for index, tensor in enumerate([*dense, out])]
     count = len(tensors)
