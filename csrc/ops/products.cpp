@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "cpu/dots.hpp"
@@ -44,6 +45,9 @@ struct Pointers {
     }
   }
 };
+
+// Which NaN a processor makes differs between them.
+double canonical(double sum) { return std::isnan(sum) ? std::numeric_limits<double>::quiet_NaN() : sum; }
 
 const void* at(const Tensor& base, int64_t i) { return base.data ? base.at(i) : nullptr; }
 
@@ -90,7 +94,7 @@ void gram_matrix(const Group& group, int64_t elements, double* out, const Execut
   const std::vector<double> products = products_of(group, 0, elements, scratch, how);
   const double* product = products.data();
   for (size_t j = 0; j < count; ++j)
-    for (size_t k = j; k < count; ++k) out[j * count + k] = out[k * count + j] = *product++;
+    for (size_t k = j; k < count; ++k) out[j * count + k] = out[k * count + j] = canonical(*product++);
 }
 
 void dot_products(const Tensor& left, const Group& group, int64_t elements, double* out, const Execution& how) {
@@ -109,7 +113,7 @@ void dot_products(const Tensor& left, const Group& group, int64_t elements, doub
                            sums};
         group.f64 ? dots<double>(call) : fk_dots[static_cast<int>(how.isa)](call);
       });
-  std::copy(products.begin(), products.end(), out);
+  std::transform(products.begin(), products.end(), out, canonical);
 }
 
 void norms(const Group& group, const Rows& rows, int p, double* out, const Execution& how) {
@@ -123,9 +127,11 @@ void norms(const Group& group, const Rows& rows, int p, double* out, const Execu
   for_each_unit(vectors, vectors * rows.length, workers, [&](int64_t vector, int worker) {
     const auto model = static_cast<size_t>(vector / rows.count);
     const int64_t start = vector % rows.count * rows.length;
-    out[vector] = p == 1 ? sum_of_magnitudes(group.models[model], group.base, start, rows.length, group.f64, within)
-                         : std::sqrt(products_of({group.models.subspan(model, 1), group.base, group.f64}, start,
-                                                 rows.length, scratch[static_cast<size_t>(worker)], within)[0]);
+    const double norm = p == 1
+                            ? sum_of_magnitudes(group.models[model], group.base, start, rows.length, group.f64, within)
+                            : std::sqrt(products_of({group.models.subspan(model, 1), group.base, group.f64}, start,
+                                                    rows.length, scratch[static_cast<size_t>(worker)], within)[0]);
+    out[vector] = canonical(norm);
   });
 }
 
