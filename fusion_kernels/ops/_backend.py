@@ -23,6 +23,7 @@ def backend_of(device: torch.device, label: str = "the tensor") -> ModuleType:
         from fusion_kernels.errors import DeviceError
 
         raise DeviceError(
-            f"{label} is on {device}, and device {device.type!r} is not available in this build; move it to the CPU"
+            f"{label} is on {device}; single operations on {device.type!r} are not available in this build: "
+            "move it to the CPU"
         )
     return backend
