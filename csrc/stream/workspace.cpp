@@ -15,7 +15,7 @@ namespace fk {
 namespace {
 
 constexpr int64_t kSmallestTile = kSumBlock;
-constexpr int64_t kTileBudget = 2 << 20;  // bytes of all inputs and the output: larger saves calls, smaller saves cache
+constexpr int64_t kTileBudget = 4 << 20;  // bytes of all inputs and the output: larger saves calls, smaller saves cache
 constexpr int64_t kAlignment = 4096;
 
 int available_cores() {
