@@ -58,7 +58,7 @@ if(NOT FK_SANITIZER STREQUAL "tsan")  # which would have to be told of every swi
   target_link_options(fk_emulator PUBLIC ${watch})
   target_link_libraries(fk_emulator PUBLIC Threads::Threads)
   set_target_properties(fk_emulator PROPERTIES POSITION_INDEPENDENT_CODE ON)
-  foreach(name emulator emulator_faults)
+  foreach(name emulator emulator_faults emulator_fold)
     add_executable(test_${name} tests/native/test_${name}.cpp)
     target_link_libraries(test_${name} PRIVATE fk_emulator)
     add_test(NAME ${name} COMMAND test_${name})

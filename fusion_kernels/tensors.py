@@ -14,7 +14,7 @@ from fusion_kernels.dtypes import DTYPES, parse_dtype, promote
 from fusion_kernels.errors import listing, quoted
 from fusion_kernels.execution import Work, execute
 from fusion_kernels.execution import workspace_bytes as engine_workspace_bytes
-from fusion_kernels.limits import format_bytes
+from fusion_kernels.lent_memory import check_apart, workspace_buffer
 from fusion_kernels.parameters import MethodInfo, Preset, Resolved, get_method, resolve
 from fusion_kernels.sources.checkpoint import Checkpoint, TensorInfo
 from fusion_kernels.sources.memory import open_mapping
@@ -67,11 +67,11 @@ def merge_tensors(
         return result
     inputs = {label: call.inputs.memory[info.buffer] for label, info in call.inputs.tensors.items()}
     output = _output_memory(call, result)
-    _check_apart("out", output, inputs)
+    check_apart("out", output, inputs)
     scratch = None
     if workspace is not None:
-        scratch = _workspace_buffer(workspace, call.workspace_bytes())
-        _check_apart("workspace", (ctypes.addressof(scratch), len(scratch)), {**inputs, "out": output})
+        scratch = workspace_buffer(workspace, call.workspace_bytes())
+        check_apart("workspace", (ctypes.addressof(scratch), len(scratch)), {**inputs, "out": output})
     call.execute(output, scratch)
     return result
 
@@ -276,29 +276,3 @@ def _output_memory(call: _Call, out: Any) -> tuple[int, int]:
     if not writable:
         raise ValueError("out is read-only")
     return address, call.nbytes
-
-
-def _workspace_buffer(workspace: Any, needed: int) -> ctypes.Array[ctypes.c_char]:
-    expected = "workspace: writable contiguous memory is expected (torch or numpy uint8, or a bytearray)"
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(workspace, torch.Tensor):
-        if workspace.device.type != "cpu" or not workspace.is_contiguous():
-            raise ValueError(f"{expected}, got a tensor on {workspace.device} with strides {tuple(workspace.stride())}")
-        size = int(workspace.numel() * workspace.element_size())
-        buffer: ctypes.Array[ctypes.c_char] = (ctypes.c_char * size).from_address(workspace.data_ptr())
-    else:
-        try:
-            view = memoryview(workspace)
-            buffer = (ctypes.c_char * view.nbytes).from_buffer(view)
-        except (TypeError, ValueError, BufferError) as error:
-            raise ValueError(f"{expected}, got {quoted(type(workspace).__name__)}: {error}") from None
-    if len(buffer) < needed:
-        raise ValueError(f"workspace has {len(buffer)} bytes, this call needs {needed} ({format_bytes(needed)})")
-    return buffer
-
-
-def _check_apart(what: str, memory: tuple[int, int], others: Mapping[str, tuple[int, int]]) -> None:
-    begin, nbytes = memory
-    for label, (start, length) in others.items():
-        if begin < start + length and start < begin + nbytes:
-            raise ValueError(f"{what} shares memory with {label}; give memory of its own")
