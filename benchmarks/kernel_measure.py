@@ -26,7 +26,7 @@ from fusion_kernels._native import native
 SELECT = "select"  # what finding the thresholds of ties costs: ties at density 0.2 less ties at density 1
 FOLD_ONLY = "ties, fold only"  # ties at density 1: nothing to select
 SAMPLE = (61, 1024)  # the shape of the tensor that is compared with the oracle
-QUICK_CACHE = 1 << 19  # bytes; with less, the engine would leave the threads aside
+QUICK_CACHE = 1 << 20  # bytes; with less, the engine would leave the threads aside, or read a tensor once
 IN_CACHE = 4  # tensors in cache fill a quarter of it
 TORCH_PAUSE = 0.01  # seconds; OpenMP's threads go on spinning for a while after torch is done
 

@@ -240,10 +240,11 @@ def test_devices(capsys):
     assert main(["devices"]) == 0
     assert capsys.readouterr().out.split()[0] == "cpu"
     assert main(["devices", "--json"]) == 0
-    (cpu,) = json.loads(capsys.readouterr().out)
+    cpu, *others = json.loads(capsys.readouterr().out)
     assert cpu["name"] == "cpu"
     assert "base" in cpu["instruction_sets"]
     assert cpu["threads"] == len(os.sched_getaffinity(0))
+    assert all(other["name"].startswith(("cuda:", "emulated:")) for other in others)
 
 
 def test_version(capsys):
