@@ -190,12 +190,13 @@ def readme(results: list[Result]) -> str:
 
 
 def block(results: list[Result]) -> str:
-    """The short table for the project's README: the largest warm run of each method."""
-    largest = {r["method"]: r for r in merges(results, "warm")}
-    if not largest:
+    """The short table for the README: the largest warm run of each method, of those with mergekit if there are any."""
+    shown = {r["method"]: r for r in sorted(merges(results, "warm"), key=lambda r: r["peer"] is not None)}
+    if not shown:
         return f"{BEGIN}\n{END}"
     rows = []
-    for result in largest.values():
+    for name in in_order(shown):
+        result = shown[name]
         summary = result["summary"]
         cpu, ratio, _, wall, peak = compared(result)
         rows.append([
@@ -206,7 +207,7 @@ def block(results: list[Result]) -> str:
         "method", "wall", "CPU", "memory", "wall ÷ floor",
         "mergekit wall", "mergekit CPU", "mergekit memory", "CPU ratio",
     ]  # fmt: skip
-    results_shown = list(largest.values())
+    results_shown = list(shown.values())
     peers = unique(peer_line(r["peer"]) for r in results_shown if r["peer"])
     note = (
         f"Merges of bf16 Llama-shaped models, {' and '.join(unique(size(r) for r in results_shown))} parameters, from "
