@@ -26,6 +26,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if unknown := set(arguments.stages) - set(STAGES):
         parser.error(f"unknown stage {', '.join(sorted(unknown))}; known are {', '.join(STAGES)}")
+    arguments.out, arguments.folder = arguments.out.resolve(), arguments.folder.resolve()
     arguments.out.mkdir(parents=True, exist_ok=True)
     failed = []
     for stage in arguments.stages or STAGES:
