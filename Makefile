@@ -46,7 +46,7 @@ test-sanitize: environment  ## native tests under ASan, UBSan and TSan, then a m
 	@mkdir -p build
 	@for sanitizer in asan tsan; do \
 	  built=build/sanitize-$$sanitizer && echo "building and running the native tests: $$sanitizer" && \
-	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cmake -S . -B $$built -G Ninja -DFK_NATIVE_TESTS=ON -DFK_WERROR=ON \
+	  PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/cmake -S . -B $$built -G Ninja -DFK_NATIVE_TESTS=ON -DFK_CUDA=OFF -DFK_WERROR=ON \
 	    -DFK_SANITIZER=$$sanitizer >$$built.log && $(BIN)/cmake --build $$built >>$$built.log \
 	    || { cat $$built.log; exit 1; }; \
 	  $(BIN)/ctest --test-dir $$built --output-on-failure -j "$$(nproc)" || exit 1; \

@@ -14,7 +14,7 @@ set(light -O1 -g1 -fno-omit-frame-pointer --param=asan-instrumentation-with-call
 # Bits of floats wrap round by design, in kernels. Sizes, ranks and offsets must not, and they are the engine's.
 target_compile_options(fk_engine PRIVATE ${watch} ${light} -fno-wrapv)
 target_precompile_headers(fk_engine PRIVATE <functional> <map> <memory> <mutex> <string> csrc/core/registry.hpp)
-set(engine fk_engine)  # first: of what several files define, the version for any processor is linked
+set(engine fk_engine fk_device)  # first: of what several files define, the version for any processor is linked
 foreach(isa scalar base avx2 avx512)
   target_compile_options(fk_kernels_${isa} PRIVATE ${watch} ${light})
   target_precompile_headers(fk_kernels_${isa} PRIVATE csrc/core/method.hpp csrc/cpu/isa.hpp)
