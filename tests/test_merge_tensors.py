@@ -256,3 +256,11 @@ def test_what_comes_later_is_refused_by_name() -> None:
     one = np.ones(3, np.float32)
     with pytest.raises(NotImplementedError, match="'nearswap' is not available yet"):
         merge_tensors([one], method="nearswap", base=one)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 4), (3, 0)])
+def test_della_of_nothing_is_nothing(shape: tuple[int, ...]) -> None:
+    """There is no row to rank."""
+    empty = torch.empty(shape)
+    merged = fusion_kernels.merge_tensors([empty, empty], base=empty, method="della", weight=1, density=0.5)
+    assert merged.shape == shape

@@ -69,7 +69,7 @@ struct RankSegments {
   int64_t count, length;
 };
 constexpr RankSegments rank_segments(int64_t columns) {
-  const int64_t fours = (columns + 8191) / 8192;
+  const int64_t fours = columns > 0 ? (columns + 8191) / 8192 : 1;
   return {4 * fours, (columns + 4 * fours - 1) / (4 * fours)};
 }
 
