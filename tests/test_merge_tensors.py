@@ -262,5 +262,5 @@ def test_what_comes_later_is_refused_by_name() -> None:
 def test_della_of_nothing_is_nothing(shape: tuple[int, ...]) -> None:
     """There is no row to rank."""
     empty = torch.empty(shape)
-    merged = fusion_kernels.merge_tensors([empty, empty], base=empty, method="della", weight=1, density=0.5)
+    merged = merge_tensors([empty, empty], base=empty, method="della", weight=1, density=0.5)
     assert merged.shape == shape
