@@ -261,6 +261,6 @@ def test_what_comes_later_is_refused_by_name() -> None:
 @pytest.mark.parametrize("shape", [(0,), (0, 4), (3, 0)])
 def test_della_of_nothing_is_nothing(shape: tuple[int, ...]) -> None:
     """There is no row to rank."""
-    empty = torch.empty(shape)
-    merged = merge_tensors([empty, empty], base=empty, method="della", weight=1, density=0.5)
+    models = [torch.empty(shape) for _ in range(2)]
+    merged = merge_tensors(models, base=torch.empty(shape), method="della", weight=1, density=0.5)
     assert merged.shape == shape
