@@ -58,7 +58,7 @@ def test_kernels(benchmark: Any, laboratory: Laboratory, machine: dict[str, obje
 
 
 def record(laboratory: Laboratory, machine: dict[str, object], point: Point, row: dict[str, Any]) -> None:
-    """Put the row into its method's file: the first of this session begins a new one."""
+    """Put the row into its method's file: the first of this run begins a new one."""
     settings = laboratory.settings
     settings.results.mkdir(parents=True, exist_ok=True)
     path = result_path(settings, point.entry)

@@ -93,7 +93,7 @@ class Laboratory:
     pools: dict[tuple[str, int], Pool] = field(default_factory=dict)
     copies: dict[int, Copy] = field(default_factory=dict)
     checksums: dict[tuple[str, str], list[int]] = field(default_factory=dict)
-    begun: set[Path] = field(default_factory=set)  # the files of results that this session has written
+    begun: set[Path] = field(default_factory=set)  # the files of results that this run has written
 
     @property
     def cache_bytes(self) -> int:

@@ -5,7 +5,7 @@
 
 namespace fk {
 
-inline constexpr int kLanes = 64;
+inline constexpr int kLanes = kSumLanes;
 inline constexpr int64_t kRow = 512;
 
 // As many doubles as fill a register, and the floats they are made from.

@@ -5,12 +5,10 @@
 // numbers.
 #pragma once
 #include "core/dtype.hpp"
+#include "core/summation.hpp"
 #include "cpu/isa.hpp"
 
 namespace fk {
-
-inline constexpr int64_t kSumBlock = 4096;
-constexpr int pair_count(int count) { return count * (count + 1) / 2; }
 
 struct GramCall {
   const void* const* models;

@@ -4,17 +4,11 @@
 #include <algorithm>
 
 #include "core/draws.hpp"
+#include "core/summation.hpp"
 #include "cuda/tuning.cuh"
 #include "statistics/cut_ranks.hpp"
 
 namespace fk::cuda {
-namespace {
-
-constexpr int64_t kSumBlock = 4096;
-int64_t pieces(int64_t n, int64_t size) { return (n + size - 1) / size; }
-
-}  // namespace
-
 FoldMerge::FoldMerge(const MergeCall& call, const std::vector<ResidentTensor>& tensors, const Peaks& peaks,
                      Memory& memory)
     : call_(call), method_(*call.method), memory_(memory), groups_(make_groups(call, tensors, peaks, memory)) {
@@ -112,7 +106,7 @@ void FoldMerge::limit(const CutSearch& search, int64_t rank, bool keeps_all, boo
     asked.capacity = entries_for(asked.n);
     asked.entries = memory_.scratch<uint64_t>(asked.capacity);
     asked.equals = memory_.scratch<unsigned>(asked.chunks * kHeavy);
-    asked.bins = memory_.zeros<unsigned long long>(2048);
+    asked.bins = memory_.zeros<unsigned long long>(kBins);
     asked.limit = there;
   }
 }

@@ -3,19 +3,12 @@
 
 #include <algorithm>
 
+#include "core/summation.hpp"
 #include "cuda/check.hpp"
 #include "cuda/tuning.cuh"
 #include "stream/coefficients.hpp"
 
 namespace fk::cuda {
-namespace {
-
-constexpr int64_t kSumBlock = 4096;
-constexpr int64_t pair_count(int64_t count) { return count * (count + 1) / 2; }
-int64_t pieces(int64_t n, int64_t size) { return (n + size - 1) / size; }
-
-}  // namespace
-
 GramMerge::GramMerge(const MergeCall& call, const std::vector<ResidentTensor>& tensors, const Peaks& peaks,
                      Memory& memory)
     : call_(call), memory_(memory), groups_(make_groups(call, tensors, peaks, memory)) {
@@ -58,7 +51,7 @@ void GramMerge::describe(Passes& passes, size_t i) {
   double* const totals = totals_ + vectors.first_total;
   if (!vectors.by_column) {
     const int64_t length = tensor.n / vectors.count, blocks = pieces(length, kSumBlock);
-    const int width = static_cast<int>(pair_count(job.count()));
+    const int width = pair_count(job.count());
     passes.sum_list.push_back({there, vectors.count, length, passes.sums.blocks, passes.sums.vectors, blocks,
                                memory_.scratch<double>(vectors.count * blocks * width), width, totals});
     passes.sums.blocks += vectors.count * blocks;

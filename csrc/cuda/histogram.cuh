@@ -4,9 +4,6 @@
 
 namespace fk::cuda {
 
-inline constexpr int kBinBits = 11;
-inline constexpr int kBins = 1 << kBinBits;
-
 FK_FN int bin_shift(const CutSearch& search) { return search.bits > kBinBits ? search.bits - kBinBits : 0; }
 
 template <class T>

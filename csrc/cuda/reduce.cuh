@@ -4,12 +4,11 @@
 // 64,
 // ...), the threads by halves, the blocks by a pairwise tree over their numbers: see cpu/reduce.hpp.
 #pragma once
+#include "core/summation.hpp"
 #include "cuda/fold.cuh"
 
 namespace fk::cuda {
 
-inline constexpr int64_t kSumBlock = 4096;
-inline constexpr int kSumLanes = 64;
 inline constexpr int kSumGroups = kThreads / kSumLanes;  // blocks of elements that a block of threads sums at once
 
 // The sum of 64 neighbouring threads' values, in the first of them. All threads of the block take part.

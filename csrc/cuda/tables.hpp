@@ -75,6 +75,8 @@ struct SumBatch {
 
 // One cut through one model's deltas, over one tensor or several, whose elements are numbered through.
 inline constexpr int kHeavy = 3;
+inline constexpr int kBinBits = 11;
+inline constexpr int kBins = 1 << kBinBits;
 struct CutSearch {
   const FoldTensor* tensors;
   int count, model;
