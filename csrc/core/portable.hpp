@@ -111,6 +111,13 @@ FK_FN V negate_where(const Mask<V>& condition, const V& value) {
         Int<V>(bits_as<Int<V>>(value) ^ (condition & splat_int<V>(std::numeric_limits<IntOf<Element<V>>>::min()))));
 }
 
+// `value`, negated where `sign` has its sign bit set.
+template <class V>
+FK_FN V with_sign_of(const V& sign, const V& value) {
+  constexpr IntOf<Element<V>> bit = std::numeric_limits<IntOf<Element<V>>>::min();
+  return bits_as<V>(Int<V>(bits_as<Int<V>>(value) ^ (bits_as<Int<V>>(sign) & bit)));
+}
+
 template <class T>
 inline constexpr IntOf<T> kInfinityBits = sizeof(T) == 8 ? IntOf<T>(0x7ff0000000000000) : IntOf<T>(0x7f800000);
 

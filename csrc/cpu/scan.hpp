@@ -1,8 +1,11 @@
 // scan.hpp: one pass over a span of deltas: count above a bracket, collect or tally what is inside it.
 #pragma once
 #include "cpu/deltas.hpp"
+#include "cpu/lanes_picks.hpp"
 
 namespace fk {
+
+inline constexpr int64_t kScanBlock = 2048;  // elements a call may collect from
 
 struct ScanCall {
   DeltaSpan span;
@@ -34,7 +37,13 @@ FK_FN ScanCount collect_span(const ScanCall& call) {
   const I equal0_lanes = splat_int<V>(equal0), equal1_lanes = splat_int<V>(equal1);
   ScanCount count;
   uint64_t* entry = call.entries;
+  const auto enter = [&](int64_t magnitude, int64_t i) FK_INLINE_LAMBDA {
+    *entry++ = make_entry(magnitude, call.low, call.first_index + i, call.index_bits);
+  };
   I above_lanes{}, count0_lanes{}, count1_lanes{};
+  // Few are inside, but no branch foresees which: vectors list them, and they are entered afterwards.
+  int32_t magnitudes[kScanBlock], places[kScanBlock + lane_count<V>];
+  int listed = 0;
   visit_deltas<V>(call.span, [&]<class U>(const U& delta, int64_t i) FK_INLINE_LAMBDA {
     const Int<U> magnitude = ordered_magnitude(delta);
     if constexpr (is_scalar<U>) {
@@ -43,29 +52,23 @@ FK_FN ScanCount collect_span(const ScanCall& call) {
       } else if (heavy && (magnitude == equal0 || magnitude == equal1)) {
         ++count.equal[magnitude == equal0 ? 0 : 1];
       } else if (magnitude >= low) {
-        *entry++ = make_entry(magnitude, call.low, call.first_index + i, call.index_bits);
+        enter(magnitude, i);
       }
     } else {
-      const I above = magnitude > high_lanes;
-      I inside = (magnitude > low_lanes) & ~above;
-      above_lanes -= above;  // a true lane is -1
+      const Picks<I> above = pick_greater(magnitude, high_lanes);
+      Picks<I> inside = pick_greater(magnitude, low_lanes) & ~above;
+      above_lanes = count_picks(above_lanes, above);
       if constexpr (heavy) {
-        const I is0 = magnitude == equal0_lanes, is1 = magnitude == equal1_lanes;
-        count0_lanes -= is0;
-        count1_lanes -= is1;
+        const Picks<I> is0 = pick_equal(magnitude, equal0_lanes), is1 = pick_equal(magnitude, equal1_lanes);
+        count0_lanes = count_picks(count0_lanes, is0);
+        count1_lanes = count_picks(count1_lanes, is1);
         inside &= ~(is0 | is1);
       }
-      if (uint32_t bits = lane_bits(inside)) {
-        int32_t magnitudes[lane_count<U>];
-        memcpy(magnitudes, &magnitude, sizeof magnitudes);
-        do {
-          const int lane = __builtin_ctz(bits);
-          *entry++ = make_entry(magnitudes[lane], call.low, call.first_index + i + lane, call.index_bits);
-          bits &= bits - 1;
-        } while (bits);
-      }
+      memcpy(magnitudes + i, &magnitude, sizeof magnitude);
+      listed += list_picks<V>(inside, static_cast<int32_t>(i), places + listed);
     }
   });
+  for (int place = 0; place < listed; ++place) enter(magnitudes[places[place]], places[place]);
   count.inside = entry - call.entries;
   if constexpr (!is_scalar<V>) {
     for (int lane = 0; lane < lane_count<V>; ++lane) {

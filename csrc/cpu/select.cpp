@@ -14,11 +14,11 @@ constexpr int64_t kBlock = 4096;
 void collect_tile(Selector& selector, ScanCall call, int64_t tile, bool f64, Isa isa) {
   const DeltaSpan whole = call.span;
   const int64_t first_index = call.first_index;
-  uint64_t entries[2 * kBlock];
+  uint64_t entries[kBlock + kScanBlock];
   Selector::Found found;
   size_t held = 0;
-  for (int64_t first = 0; first < whole.n; first += kBlock) {
-    call.span = part_of(whole, first, std::min(kBlock, whole.n - first));
+  for (int64_t first = 0; first < whole.n; first += kScanBlock) {
+    call.span = part_of(whole, first, std::min(kScanBlock, whole.n - first));
     call.first_index = first_index + first;
     call.entries = entries + held;
     const ScanCount block = f64 ? collect<double>(call) : fk_collect[static_cast<int>(isa)](call);

@@ -59,7 +59,11 @@ char* Tiles::output(int64_t tile, TileBuffers& buffers) const {
 
 void Tiles::write(const Range& range, const char* from) const {
   const int64_t unit = unit_bytes(job_.out);
-  buffer_of(job_.out).write(job_.out.offset + range.first * unit, range.n * unit, from);
+  const Buffer& buffer = buffer_of(job_.out);
+  // The system lets one thread at a time write to a file, and the others would wait for it spinning.
+  std::unique_lock lock(context_.writing, std::defer_lock);
+  if (buffer.is_file()) lock.lock();
+  buffer.write(job_.out.offset + range.first * unit, range.n * unit, from);
   context_.record.bytes_written.fetch_add(range.n * unit, std::memory_order_relaxed);
 }
 

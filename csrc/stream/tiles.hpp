@@ -44,6 +44,7 @@ struct MergeContext {
   MergeRecord& record;
   const DeviceBackend* backend = nullptr;  // null: the processor merges
   const Selection* model_cuts = nullptr;   // where deltas are trimmed over all tensors of a model
+  mutable std::mutex writing{};            // held by the one thread that writes to a file
 };
 
 class Tiles {

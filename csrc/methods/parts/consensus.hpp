@@ -32,7 +32,8 @@ struct SignConsensus {
   template <class T>
   struct Shared {
     T lambda;
-    bool take_largest, zero_elects_none;
+    IntOf<T> hung;  // the magnitude up to which a sum elects nobody: 0, or -1 when zero elects +
+    bool take_largest;
   };
   template <class V>
   struct State {
@@ -48,12 +49,13 @@ struct SignConsensus {
     if constexpr (Round == 0) {
       state.elected = First ? vote : V(state.elected + vote);
     } else {
-      if constexpr (First) state.total = state.mass = zero;
       // A negative election turns the votes round, so that one comparison tells who agrees; finish() sees to NaN and 0.
-      const V turned = negate_where(state.elected < zero, vote);
-      const Mask<V> agrees = turned > zero;
+      const Mask<V> agrees = with_sign_of(state.elected, vote) > zero;
       const V agreeing = select(agrees, V(kept * model.weight), zero);
-      if (shared.take_largest) {
+      if (First) {
+        state.total = agreeing;
+        state.mass = select(agrees, model.mass, zero);
+      } else if (shared.take_largest) {
         state.total = select(magnitude_bits(agreeing) > magnitude_bits(state.total), agreeing, state.total);
       } else {
         state.total = state.total + agreeing;
@@ -66,8 +68,8 @@ struct SignConsensus {
   static FK_FN V finish(const State<V>& state, const Shared<Element<V>>& shared) {
     const V zero = splat<V>(0);
     const V merged = state.total / select(state.mass == zero, splat<V>(1), state.mass);
-    Mask<V> elects = state.elected == state.elected;
-    if (shared.zero_elects_none) elects = elects & (state.elected != zero);
+    const Mask<V> elects =
+        (magnitude_bits(state.elected) > splat_int<V>(shared.hung)) & (state.elected == state.elected);
     return select(elects, merged, zero) * shared.lambda;
   }
 
@@ -87,7 +89,7 @@ struct SignConsensus {
   static void resolve(const Values& values, Shared<T>& shared) {
     shared.lambda = static_cast<T>(values.shared("lambda"));
     shared.take_largest = values.flag("merge_func");
-    shared.zero_elects_none = values.flag("zero_sign");
+    shared.hung = values.flag("zero_sign") ? 0 : -1;
   }
 };
 
