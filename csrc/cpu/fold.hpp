@@ -61,7 +61,7 @@ struct DirectSink {
   Int<V> peak{};
   FK_FN void put(int64_t i, const V& value) {
     peak = larger<Int<V>>(peak, bits_as<Int<V>>(value) & INT32_MAX);
-    store<D, V>(out, i, value);
+    store_numbers<D, V>(out, i, value);
   }
 };
 
@@ -193,7 +193,7 @@ FK_FN int64_t fold_direct(const FoldCall& call) {
   fold_lanes<M, V, K>(call, DirectSource<V, D>{call}, sink, whole);
   int64_t peak = whole < call.n ? fold_rows<M, V, K>(call, whole) : 0;
   for (int lane = 0; lane < W; ++lane) peak = sink.peak[lane] > peak ? sink.peak[lane] : peak;
-  return peak;
+  return peak > kInfinityBits<float> ? fold_rows<M, V, K>(call, 0) : peak;  // it takes care of NaN
 }
 
 inline bool one_format(const FoldCall& call) {

@@ -85,6 +85,26 @@ FK_FN Doubles to_doubles(const F& floats) {
   return __builtin_convertvector(floats, Doubles);
 }
 
+#if defined(__AVX512BW__)
+// 8 or 16 numbers of 16 bits as the upper halves of as many lanes, in one step instead of a widening and a shift.
+template <class V>
+FK_FN V upper_halves(const char* from) {
+  typedef short H8 __attribute__((vector_size(32)));
+  typedef short H16 __attribute__((vector_size(64)));
+  const auto places = []<class H, int... half>(H, std::integer_sequence<int, half...>)
+                          FK_INLINE_LAMBDA { return H{(half / 2)...}; };
+  if constexpr (lane_count<V> == 16) {
+    const H16 codes = bits_as<H16>(__builtin_ia32_si512_256si(load_unaligned<Lanes<8>::I>(from)));
+    const H16 at = places(H16{}, std::make_integer_sequence<int, 32>());
+    return bits_as<V>(__builtin_ia32_permvarhi512_mask(codes, at, H16{}, 0xaaaaaaaau));
+  } else {
+    const H8 codes = bits_as<H8>(__builtin_ia32_si256_si(load_unaligned<Lanes<4>::I>(from)));
+    const H8 at = places(H8{}, std::make_integer_sequence<int, 16>());
+    return bits_as<V>(__builtin_ia32_permvarhi256_mask(codes, at, H8{}, uint16_t(0xaaaa)));
+  }
+}
+#endif
+
 // W elements of format D, from element i of an array that need not be aligned, decoded to the compute type.
 template <DType D, class V>
 FK_FN V load(const void* array, int64_t i) {
@@ -111,6 +131,9 @@ FK_FN V load(const void* array, int64_t i) {
       const U8 codes = bits_as<U8>(L2{load_unaligned<int64_t>(from), 0});
       return bits_as<V>(__builtin_shuffle(U8{}, codes, U8{0, 8, 1, 9, 2, 10, 3, 11}));  // one step to the upper halves
     } else if constexpr (size_of(D) == 2) {
+#if defined(__AVX512BW__)
+      if constexpr (D == DType::bf16 && lane_count<V> >= 8) return upper_halves<V>(from);
+#endif
 #if defined(__x86_64__)
       if constexpr (D == DType::f16 && lane_count<V> == 8) {
         typedef short Halves __attribute__((vector_size(16)));
@@ -142,6 +165,39 @@ FK_FN void store(void* array, int64_t i, const V& value) {
       const auto narrow = convert<typename L::U8>(code);
       memcpy(to, &narrow, sizeof narrow);
     }
+  }
+}
+
+// The upper 16 bits of each of 8 or 16 integers.
+FK_FN void store_upper_halves(const Lanes<8>::I& numbers, char* to) {
+  typedef uint16_t Halves __attribute__((vector_size(32)));
+  typedef int64_t Longs __attribute__((vector_size(32)));
+  const Halves halves = bits_as<Halves>(numbers);  // within each half of the register, then across
+  const Halves pairs = __builtin_shuffle(halves, Halves{1, 3, 5, 7, 1, 3, 5, 7, 9, 11, 13, 15, 9, 11, 13, 15});
+  const Longs upper = __builtin_shuffle(bits_as<Longs>(pairs), Longs{0, 2, 1, 3});
+  memcpy(to, &upper, 16);
+}
+FK_FN void store_upper_halves(const Lanes<16>::I& numbers, char* to) {
+  typedef uint16_t Halves __attribute__((vector_size(64)));
+  const Halves upper = []<int... half>(const Halves& halves, std::integer_sequence<int, half...>) FK_INLINE_LAMBDA {
+    return __builtin_shuffle(halves, Halves{(2 * half % 32 + 1)...});
+  }(bits_as<Halves>(numbers), std::make_integer_sequence<int, 32>());
+  memcpy(to, &upper, 32);
+}
+
+// As store() does, but a NaN may come out as anything: who stores so looks at the magnitudes and, if one was a NaN,
+// stores again.
+template <DType D, class V>
+FK_FN void store_numbers(void* array, int64_t i, const V& value) {
+  using I = Int<V>;
+  char* const to = static_cast<char*>(array) + i * size_of(D);
+  if constexpr (D == DType::f32) {
+    memcpy(to, &value, sizeof value);
+  } else if constexpr (D == DType::bf16 && lane_count<V> >= 8) {
+    const I bits = bits_as<I>(value);
+    store_upper_halves(I(bits + 0x7fff + ((bits >> 16) & 1)), to);
+  } else {
+    store<D, V>(array, i, value);
   }
 }
 
@@ -195,62 +251,6 @@ FK_FN V from_lanes_below(const V& value) {
     return __builtin_shuffle(V{}, value, Int<V>{(lane < step ? 0 : lane_count<V> + lane - step)...});
   }(std::make_integer_sequence<int, lane_count<V>>());
 }
-
-// Numbers of 16 bits in vectors of 64 bytes, which only a width of 16 has.
-typedef uint16_t Shorts __attribute__((vector_size(64)));
-// Numbers of 8 bits in vectors of 32 bytes, for a width of 8.
-typedef uint8_t Bytes __attribute__((vector_size(32)));
-
-#if defined(__SSE2__)
-// A bit for each of 16 numbers of 16 bits.
-FK_FN uint32_t less_bits(const uint16_t* numbers, uint16_t limit) {
-  typedef uint16_t U __attribute__((vector_size(16)));
-  typedef short S __attribute__((vector_size(16)));
-  const U flip = U{} + uint16_t(0x8000);  // unsigned order as signed
-  const S bound = bits_as<S>(U((U{} + limit) ^ flip));
-  const S low = bits_as<S>(U(load_unaligned<U>(numbers) ^ flip)) < bound;
-  const S high = bits_as<S>(U(load_unaligned<U>(numbers + 8) ^ flip)) < bound;
-  return static_cast<uint32_t>(__builtin_ia32_pmovmskb128(__builtin_ia32_packsswb128(low, high)));
-}
-#endif
-
-#if defined(__AVX512BW__)
-FK_FN Shorts look_up(const Shorts (&table)[2], const Shorts& codes) {
-  return __builtin_shuffle(table[0], table[1], codes);
-}
-FK_FN uint32_t less_bits(const Shorts& a, const Shorts& b) {
-  typedef short S __attribute__((vector_size(64)));
-  return __builtin_ia32_ucmpw512_mask(bits_as<S>(a), bits_as<S>(b), 1, uint32_t(-1));
-}
-#endif
-
-#if defined(__AVX2__)
-// 32 numbers below 256, from 16 bits to 8.
-FK_FN Bytes narrow(const void* shorts, int shift) {
-  typedef uint16_t U __attribute__((vector_size(32)));
-  typedef short S __attribute__((vector_size(32)));
-  typedef long long L __attribute__((vector_size(32)));
-  const U low = load_unaligned<U>(shorts) >> shift,
-          high = load_unaligned<U>(static_cast<const U*>(shorts) + 1) >> shift;
-  return bits_as<Bytes>(
-      __builtin_ia32_permdi256(bits_as<L>(__builtin_ia32_packuswb256(bits_as<S>(low), bits_as<S>(high))), 0xd8));
-}
-// Quarters of a table, each in both halves of a vector.
-FK_FN Bytes look_up(const Bytes (&table)[4], const Bytes& codes) {
-  typedef char C __attribute__((vector_size(32)));
-  typedef uint16_t U __attribute__((vector_size(32)));
-  const C at = bits_as<C>(codes);
-  const C bit4 = bits_as<C>(U(bits_as<U>(codes) << 3)), bit5 = bits_as<C>(U(bits_as<U>(codes) << 2));
-  const auto quarter = [&](int i) FK_INLINE_LAMBDA { return C(__builtin_ia32_pshufb256(bits_as<C>(table[i]), at)); };
-  const C lower = __builtin_ia32_pblendvb256(quarter(0), quarter(1), bit4);
-  const C upper = __builtin_ia32_pblendvb256(quarter(2), quarter(3), bit4);
-  return bits_as<Bytes>(C(__builtin_ia32_pblendvb256(lower, upper, bit5)));
-}
-FK_FN uint32_t less_bits(const Bytes& a, const Bytes& b) {
-  typedef char C __attribute__((vector_size(32)));
-  return static_cast<uint32_t>(__builtin_ia32_pmovmskb256(bits_as<C>(a < b)));
-}
-#endif
 
 template <class V>
 FK_FN V larger(const V& a, const V& b) {  // of integers, so there is no NaN to worry about

@@ -1,6 +1,6 @@
 // rank_limits.hpp: below which draw the elements of a group of bins are surely kept, and above which they are not.
 #pragma once
-#include "cpu/lanes.hpp"
+#include "cpu/lanes_tables.hpp"
 #include "statistics/ranks.hpp"
 
 namespace fk {
