@@ -105,12 +105,13 @@ class Bench:
     def rounds(self) -> list[dict[str, Run]]:
         """Floor, ours, mergekit, floor, ours, ...; the first outputs are kept for the comparison."""
         contenders = self.contenders(self.checkpoints)
-        if not self.arguments.cold:
-            warm(inputs(self.method, self.checkpoints))
         found: list[dict[str, Run]] = []
         peer_seconds = 0.0
         for number in range(self.arguments.rounds):
             found.append({})
+            if not self.arguments.cold:  # a program that maps files leaves them in small pages, slow to read
+                cool(inputs(self.method, self.checkpoints))
+                warm(inputs(self.method, self.checkpoints))
             for label, contender in contenders.items():
                 stopped = number >= self.arguments.peer_rounds or peer_seconds > self.arguments.peer_budget
                 if label == "peer" and stopped:

@@ -123,7 +123,8 @@ def merge_section(results: list[Result], cache: str) -> list[str]:
     if not found:
         return []
     before = {
-        "warm": "Inputs in the page cache.",
+        "warm": "Inputs in the page cache, dropped and read into it again before every round: a program that maps "
+        "files leaves them there in small pages, which whoever reads them next would pay for.",
         "cold": "Inputs dropped from the page cache before every run (`POSIX_FADV_DONTNEED`), of both sides.",
     }[cache]
     settings = "; ".join(unique(setting(r) for r in found))
