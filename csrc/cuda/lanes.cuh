@@ -34,12 +34,31 @@ FK_FN auto encode_code(T value) {
     return static_cast<typename Words<size_of(D)>::Code>(encode<D, float>(static_cast<float>(value)));
 }
 
+// A pointer out of a table does not say so, but tensors lie in global memory.
+template <class P>
+__device__ __forceinline__ P in_global_memory(P pointer) {
+#if defined(__CUDA_ARCH__)
+  __builtin_assume(__isGlobal(pointer));
+#endif
+  return pointer;
+}
+
+// At once, and not to stay in the cache: nobody reads a result soon.
+template <class Word>
+__device__ __forceinline__ void store_word(Word* place, const Word& word) {
+#if defined(__CUDA_ARCH__)
+  __stcs(place, word);
+#else
+  *place = word;
+#endif
+}
+
 // Elements i to i + 7; those from n on are 0. `whole`: all eight exist and lie on a boundary of 16 bytes (8 of fp8).
 template <DType D, class T>
 __device__ __forceinline__ void load_eight(const void* array, int64_t i, int64_t n, bool whole, T (&out)[kEight]) {
   using W = Words<size_of(D)>;
   using Code = typename W::Code;
-  const Code* const from = static_cast<const Code*>(array) + i;
+  const Code* const from = static_cast<const Code*>(in_global_memory(array)) + i;
   if (whole) {
     typename W::Word words[W::count];
     FK_UNROLL
@@ -58,15 +77,27 @@ template <DType D, class T>
 __device__ __forceinline__ void store_eight(void* array, int64_t i, int64_t n, bool whole, const T (&values)[kEight]) {
   using W = Words<size_of(D)>;
   using Code = typename W::Code;
-  Code* const to = static_cast<Code*>(array) + i;
+  Code* const to = static_cast<Code*>(in_global_memory(array)) + i;
   Code codes[kEight];
   FK_UNROLL
   for (int j = 0; j < kEight; ++j) codes[j] = encode_code<D, T>(values[j]);
   if (whole) {
-    typename W::Word words[W::count];
-    memcpy(words, codes, sizeof codes);
+    // Word by word: copied as memory, the codes would be stored in pieces of their own alignment.
+    uint32_t parts[2 * size_of(D)] = {};
     FK_UNROLL
-    for (int word = 0; word < W::count; ++word) reinterpret_cast<typename W::Word*>(to)[word] = words[word];
+    for (int j = 0; j < kEight; ++j) {
+      const int bit = j * 8 * size_of(D);
+      parts[bit / 32] |= static_cast<uint32_t>(codes[j]) << bit % 32;
+      if constexpr (size_of(D) == 8) parts[bit / 32 + 1] = static_cast<uint32_t>(codes[j] >> 32);
+    }
+    FK_UNROLL
+    for (int word = 0; word < W::count; ++word) {
+      auto* const place = reinterpret_cast<typename W::Word*>(to) + word;
+      if constexpr (size_of(D) == 1)
+        store_word(place, uint2{parts[0], parts[1]});
+      else
+        store_word(place, uint4{parts[4 * word], parts[4 * word + 1], parts[4 * word + 2], parts[4 * word + 3]});
+    }
   } else {
     FK_UNROLL
     for (int j = 0; j < kEight; ++j)
@@ -108,7 +139,7 @@ template <class T>
 __device__ __forceinline__ T load_one(const Array& array, int64_t i) {
   T value{};
   with_format<kAnyFormat>(array.dtype, [&]<DType D>() {
-    value = decode_code<D, T>(static_cast<const typename Words<size_of(D)>::Code*>(array.data)[i]);
+    value = decode_code<D, T>(static_cast<const typename Words<size_of(D)>::Code*>(in_global_memory(array.data))[i]);
   });
   return value;
 }
