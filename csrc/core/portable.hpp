@@ -102,15 +102,6 @@ FK_FN A select(const M& condition, const A& yes, const A& no) {
   }
 }
 
-template <class V>
-FK_FN V negate_where(const Mask<V>& condition, const V& value) {
-  if constexpr (is_scalar<V>)
-    return condition ? -value : value;
-  else
-    return bits_as<V>(
-        Int<V>(bits_as<Int<V>>(value) ^ (condition & splat_int<V>(std::numeric_limits<IntOf<Element<V>>>::min()))));
-}
-
 // `value`, negated where `sign` has its sign bit set.
 template <class V>
 FK_FN V with_sign_of(const V& sign, const V& value) {
