@@ -31,8 +31,6 @@ BaseRole = Literal["required", "optional", "ignored", "member"]
 _NOT_YET = ("arcee_fusion", "nearswap", "ram", "ramplus_tl", "sce")
 # Names other tools use for a method we have.
 _ELSEWHERE = {"average": "linear", "mean": "linear", "simple_average": "linear", "weighted_average": "linear"}
-# Numbers of the engine that count something: whole for whoever gives them, or reads them in a recipe.
-_WHOLE = {("karcher", "max_iter")}
 
 
 class Missing:
@@ -130,8 +128,6 @@ class MethodInfo:
         parameters = []
         for given in entry["parameters"]:
             known = {key: given[key] for key in Parameter.__dataclass_fields__ if key in given}
-            if (entry["name"], given["name"]) in _WHOLE:
-                known |= {"type": "integer", "default": int(given["default"])}
             parameters.append(Parameter(**{**known, "choices": tuple(given.get("choices") or ())}))
         known = {key: entry[key] for key in cls.__dataclass_fields__ if key in entry}
         known["paper"] = dict(entry.get("paper") or {})

@@ -19,6 +19,7 @@ __all__ = ["Signature", "read_signature", "reserved_names"]
 _FORM = "f(tensors, base, *, info, ...)"
 _TYPES: dict[Any, Literal["number", "integer", "boolean"]] = {float: "number", int: "integer", bool: "boolean"}
 _ALLOWED = 'float, int, bool, Literal["a", "b"], or PerModel of one of these'
+_BOUNDS = {"ge": "minimum", "le": "maximum"}  # as annotated-types and pydantic's Field name them
 # "density: fraction kept", "a, b: ...", "density (float): ...", ":param density: ..."
 _ITEM = re.compile(r"(?P<indent>\s*)(?::param\s+)?(?P<names>\w+(?:,\s*\w+)*)(?:\s*\([^)]*\))?\s*:\s+(?P<text>\S.*)")
 _HEADINGS = {"args:", "arguments:", "parameters:"}
@@ -90,31 +91,56 @@ def _annotations(
     """The parameters' annotations, evaluated where they are texts; those of tensors may name what is not imported."""
     written = {name: one.annotation for name, one in arguments.items() if one.annotation is not one.empty}
     try:
-        return typing.get_type_hints(types.SimpleNamespace(__annotations__=written), function.__globals__)
+        bearer = types.SimpleNamespace(__annotations__=written)
+        return typing.get_type_hints(bearer, function.__globals__, include_extras=True)
     except Exception as error:
         raise ValueError(f"{method}: the annotations cannot be read: {type(error).__name__}: {error}") from error
 
 
 def _parameter(method: str, argument: inspect.Parameter, annotation: Any) -> Parameter:
     name = "lambda" if argument.name == "lambda_" else argument.name
+    annotation, marks = _unmarked(annotation)
     per_model = typing.get_origin(annotation) is PerModel
-    inner = typing.get_args(annotation)[0] if per_model else annotation
+    inner, more = _unmarked(typing.get_args(annotation)[0] if per_model else annotation)
     choices = typing.get_args(inner) if typing.get_origin(inner) is Literal else ()
     if annotation is None or (inner not in _TYPES and not choices):
         got = f"annotated {_written(annotation)}" if annotation is not None else "without annotation"
         raise ValueError(f"{method}: parameter {name} must be annotated {_ALLOWED}; it is {got}")
     if not all(isinstance(choice, str) for choice in choices):
         raise ValueError(f"{method}: the choices of {name} must be texts, got {listing(map(repr, choices))}")
+    bounds = _bounds(method, name, (*marks, *more))
+    if bounds and inner not in (float, int):
+        raise ValueError(f"{method}: parameter {name} is no number and cannot have bounds")
     parameter = Parameter(
         name=name,
         type="choice" if choices else _TYPES[inner],
         per_model=per_model,
         required=argument.default is argument.empty,
         choices=choices,
+        minimum=bounds.get("minimum"),
+        maximum=bounds.get("maximum"),
     )
     if parameter.required:
         return parameter
     return replace(parameter, default=_default(method, parameter, argument.default))
+
+
+def _unmarked(annotation: Any) -> tuple[Any, tuple[Any, ...]]:
+    """An annotation without its ``Annotated``, and what that says."""
+    if typing.get_origin(annotation) is not typing.Annotated:
+        return annotation, ()
+    inner, *marks = typing.get_args(annotation)
+    return inner, tuple(marks)
+
+
+def _bounds(method: str, name: str, marks: tuple[Any, ...]) -> dict[str, float]:
+    """Minimum and maximum among the marks of ``Annotated``; what they say about anything else is not ours."""
+    flat = [one for mark in marks for one in (mark, *getattr(mark, "metadata", ()))]  # pydantic's Field holds several
+    for mark in flat:
+        if getattr(mark, "gt", None) is not None or getattr(mark, "lt", None) is not None:
+            raise ValueError(f"{method}: the bounds of {name} must be inclusive: ge and le, not gt and lt")
+    found = [(ours, getattr(mark, theirs, None)) for mark in flat for theirs, ours in _BOUNDS.items()]
+    return {ours: float(bound) for ours, bound in found if bound is not None}
 
 
 def _default(method: str, parameter: Parameter, value: object) -> Scalar:

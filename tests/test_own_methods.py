@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import pydantic
 import pytest
 import torch
+from annotated_types import Ge, Gt, Interval, Le
 
 import fusion_kernels
 from fusion_kernels import MergeInfo, PerModel, merge_method, merge_tensors
@@ -92,6 +94,28 @@ def test_a_docstring_is_not_needed() -> None:
 
     assert "silent of test_own_methods" in fusion_kernels.describe("silent").summary
     assert silent([1], None, info=None) == 1  # the function is as it was
+
+
+def test_bounds_are_declared_where_the_type_is() -> None:
+    @merge_method("bounded")
+    def bounded(
+        tensors, base, *, info, density: Annotated[float, Interval(ge=0, le=1)] = 0.2,
+        weight: PerModel[Annotated[float, Ge(0)]] = 1.0, steps: Annotated[int, pydantic.Field(ge=1, le=9)] = 3,
+        cold: Annotated[PerModel[float], "of each model", Le(2)] = 1.0,
+    ):  # fmt: skip
+        return tensors[0] * density
+
+    assert [(one.name, one.expected) for one in fusion_kernels.describe("bounded").info.parameters] == [
+        ("density", "a number in [0, 1]"),
+        ("weight", "a number of at least 0"),
+        ("steps", "a whole number in [1, 9]"),
+        ("cold", "a number of at most 2"),
+    ]
+    assert merge_tensors([ONE, TWO], method="bounded", density=1).tolist() == ONE.tolist()
+    with pytest.raises(ValueError, match=r"bounded: density must be a number in \[0, 1\], got 1.5"):
+        merge_tensors([ONE, TWO], method="bounded", density=1.5)
+    with pytest.raises(ValueError, match=r"bounded: weight of model .* must be a number of at least 0, got -1"):
+        merge_tensors([ONE, TWO], method="bounded", weight=[1, -1])
 
 
 def test_parameters_arrive_as_given() -> None:
@@ -184,6 +208,15 @@ def per_model_list(tensors, base, *, info, weight: PerModel[float] = (1.0, 2.0))
 def unknown_type(tensors, base, *, info, weight: Unknown = 1.0): ...  # noqa: F821
 
 
+def exclusive(tensors, base, *, info, weight: Annotated[float, Gt(0)] = 1.0): ...
+
+
+def bounded_flag(tensors, base, *, info, flag: Annotated[bool, Ge(0)] = True): ...
+
+
+def default_outside(tensors, base, *, info, share: Annotated[float, Le(1)] = 2.0): ...
+
+
 def seed_again(tensors, base, *, info, seed: int = 0): ...
 
 
@@ -212,6 +245,9 @@ def models_again(tensors, base, *, info, models: float = 0): ...
         (wrong_choice, "side must be one of left, right, got 'up'"),
         (per_model_list, "weight must be a number, got .* as its default"),
         (unknown_type, "the annotations cannot be read: NameError: name 'Unknown' is not defined"),
+        (exclusive, "the bounds of weight must be inclusive: ge and le"),
+        (bounded_flag, "parameter flag is no number and cannot have bounds"),
+        (default_outside, "share must be a number of at most 1, got 2.0 as its default"),
         (seed_again, "'seed' cannot be a parameter, merge.. has it already"),
         (threads_again, "'threads' cannot be a parameter"),
         (workspace_again, "'workspace' cannot be a parameter"),

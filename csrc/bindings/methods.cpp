@@ -27,11 +27,12 @@ py::object as_python(const Param& param, double value) {
   if (std::isnan(value)) return py::none();
   if (param.type == Type::boolean) return py::bool_(value != 0);
   if (param.type == Type::choice) return py::str(split(param.choices).at(static_cast<size_t>(value)));
+  if (param.type == Type::integer) return py::int_(static_cast<int64_t>(value));
   return py::float_(value);
 }
 
 py::dict describe(const Param& param) {
-  static constexpr const char* kTypes[] = {"number", "boolean", "choice"};
+  static constexpr const char* kTypes[] = {"number", "integer", "boolean", "choice"};
   py::dict presets;
   if (!std::isnan(param.paper)) presets["paper"] = as_python(param, param.paper);
   if (!std::isnan(param.fusionbench)) presets["fusionbench"] = as_python(param, param.fusionbench);

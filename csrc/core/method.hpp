@@ -68,7 +68,7 @@ struct Info {
   const char* ignored_keys = "";  // keys of mergekit's recipes that mean nothing here, accepted and noted
 };
 
-enum class Type { number, boolean, choice };
+enum class Type { number, integer, boolean, choice };
 inline constexpr double kRequired = std::numeric_limits<double>::quiet_NaN();
 inline constexpr double kSame = std::numeric_limits<double>::quiet_NaN();  // a preset that keeps mergekit's default
 
@@ -103,6 +103,14 @@ struct Values {
 // Whether a fold is written as combine().
 template <class M>
 inline constexpr bool is_combination = !requires { M::rounds; } && !requires { &M::coefficients; };
+
+// Whether a fold says when less than all its arithmetic is needed, is_usual(), and how its steps then are, in Usual.
+// The result is the same.
+template <class M>
+inline constexpr bool has_usual_case =
+    requires(const typename M::template Model<float>* models, const typename M::template Shared<float>& shared) {
+      M::is_usual(models, 1, shared);
+    };
 
 template <class M>
 inline constexpr bool is_rescaled =

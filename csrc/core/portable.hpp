@@ -104,7 +104,7 @@ FK_FN A select(const M& condition, const A& yes, const A& no) {
 
 // `value`, negated where `sign` has its sign bit set.
 template <class V>
-FK_FN V with_sign_of(const V& sign, const V& value) {
+FK_FN V flipped_by_sign(const V& sign, const V& value) {
   constexpr IntOf<Element<V>> bit = std::numeric_limits<IntOf<Element<V>>>::min();
   return bits_as<V>(Int<V>(bits_as<Int<V>>(value) ^ (bits_as<Int<V>>(sign) & bit)));
 }

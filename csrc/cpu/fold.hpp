@@ -4,74 +4,17 @@
 // to registers and back. Any other mix is first decoded, block by block, into rows of the compute type that fit the
 // first-level cache. The number of models is a compile-time constant up to four, so that the deltas stay in registers.
 #pragma once
-#include "core/method.hpp"
-#include "cpu/span.hpp"
+#include "cpu/fold_access.hpp"
 
 namespace fk {
 
-struct FoldCall {
-  const void* base;  // null when the method ignores it
-  DType base_dtype;
-  const void* const* models;
-  const DType* dtypes;
-  int count;
-  void* out;
-  DType out_dtype;
-  int64_t n;
-  const void* model_parameters;          // M::Model<T>[count], T the compute type
-  const void* shared_parameters;         // M::Shared<T>
-  void* scratch;                         // fold_scratch_bytes(count)
-  const uint8_t* const* keep = nullptr;  // of a masked method: bit i of keep[k] says whether model k's delta i counts
-};
-using FoldFunction = int64_t (*)(const FoldCall&);  // the largest magnitude of the result, as bits of the compute type
-
-inline constexpr int64_t kFoldBlock = 512;
-inline constexpr int64_t kModelBytes = 8 * 64;  // a model's parameters, up to eight numbers in the widest lanes
-constexpr int64_t fold_scratch_bytes(int count) {
-  return (count + 2) * kFoldBlock * int64_t(sizeof(double)) + count * kModelBytes;
-}
-
-// Rows of the compute type: row 0 is the base, row 1 + k model k.
-template <class V>
-struct RowSource {
-  const Element<V>* rows;
-  const FoldCall& call;
-  int64_t first;  // of the rows, in the call
-  FK_FN V load_base(int64_t i) const { return load_unaligned<V>(rows + i); }
-  FK_FN V load_model(int k, int64_t i) const { return load_unaligned<V>(rows + (k + 1) * kFoldBlock + i); }
-  FK_FN Mask<V> keep(int k, int64_t i) const { return lane_mask<V>(call.keep[k], first + i); }
-};
-template <class V>
-struct RowSink {
-  Element<V>* row;
-  FK_FN void put(int64_t i, const V& value) { memcpy(row + i, &value, sizeof value); }
-};
-
-// Stored elements, all of format D.
-template <class V, DType D>
-struct DirectSource {
-  const FoldCall& call;
-  FK_FN V load_base(int64_t i) const { return load<D, V>(call.base, i); }
-  FK_FN V load_model(int k, int64_t i) const { return load<D, V>(call.models[k], i); }
-  FK_FN Mask<V> keep(int k, int64_t i) const { return lane_mask<V>(call.keep[k], i); }
-};
-template <class V, DType D>
-struct DirectSink {
-  void* out;
-  Int<V> peak{};
-  FK_FN void put(int64_t i, const V& value) {
-    peak = larger<Int<V>>(peak, bits_as<Int<V>>(value) & INT32_MAX);
-    store_numbers<D, V>(out, i, value);
-  }
-};
-
 // What a step sees of model k at element i: its value, or what is kept of its delta.
-template <class M, class V, class Source>
+template <class M, class V, int part, class Source>
 FK_FN V load_term(const Source& source, int k, int64_t i, const V& base) {
-  if constexpr (M::info.space == Space::weight) return source.load_model(k, i);
-  const V delta = source.load_model(k, i) - base;
+  if constexpr (M::info.space == Space::weight) return source.template load_model<part>(k, i);
+  const V delta = source.template load_model<part>(k, i) - base;
   if constexpr (is_masked(sparsifier_of<M>()))
-    return select(source.keep(k, i), delta, splat<V>(0));
+    return select(source.template keep<part>(k, i), delta, splat<V>(0));
   else
     return delta;
 }
@@ -91,9 +34,9 @@ FK_FN const WideModel<M, V>* spread_models(const FoldCall& call) {
   return reinterpret_cast<const WideModel<M, V>*>(wide);
 }
 
-// One element, or as many as there are lanes. K = 0 takes the number of models from the call and reads them again each
-// round.
-template <class M, class V, int K>
+// One element, or as many as there are lanes, by the steps of S: the method M itself, or what it comes to in the usual
+// case. K = 0 takes the number of models from the call and reads them again each round.
+template <class M, class S, class V, int K>
 struct Steps {
   using Shared = typename M::template Shared<Element<V>>;
   const WideModel<M, V>* models;
@@ -110,23 +53,23 @@ struct Steps {
       V term[K];
 #pragma GCC unroll 8
       for (int k = 0; k < K; ++k) term[k] = x(k);
-      M::template step<0, true>(state, term[0], own[0], shared);
+      S::template step<0, true>(state, term[0], own[0], shared);
 #pragma GCC unroll 8
-      for (int k = 1; k < K; ++k) M::template step<0, false>(state, term[k], own[k], shared);
+      for (int k = 1; k < K; ++k) S::template step<0, false>(state, term[k], own[k], shared);
       if constexpr (M::rounds > 1) {
-        M::template step<1, true>(state, term[0], own[0], shared);
+        S::template step<1, true>(state, term[0], own[0], shared);
 #pragma GCC unroll 8
-        for (int k = 1; k < K; ++k) M::template step<1, false>(state, term[k], own[k], shared);
+        for (int k = 1; k < K; ++k) S::template step<1, false>(state, term[k], own[k], shared);
       }
     } else {
-      M::template step<0, true>(state, x(0), models[0], shared);
-      for (int k = 1; k < count; ++k) M::template step<0, false>(state, x(k), models[k], shared);
+      S::template step<0, true>(state, x(0), models[0], shared);
+      for (int k = 1; k < count; ++k) S::template step<0, false>(state, x(k), models[k], shared);
       if constexpr (M::rounds > 1) {
-        M::template step<1, true>(state, x(0), models[0], shared);
-        for (int k = 1; k < count; ++k) M::template step<1, false>(state, x(k), models[k], shared);
+        S::template step<1, true>(state, x(0), models[0], shared);
+        for (int k = 1; k < count; ++k) S::template step<1, false>(state, x(k), models[k], shared);
       }
     }
-    return M::finish(state, shared);
+    return S::finish(state, shared);
   }
 };
 
@@ -146,23 +89,32 @@ struct Combination {
   }
 };
 
-// n must be a multiple of the lanes.
-template <class M, class V, int K, class Source, class Sink>
-FK_FN void fold_lanes(const FoldCall& call, const Source& source, Sink& sink, int64_t n) {
+// Elements first to last, a multiple of the vectors that the source takes at a time.
+template <class M, class S, class V, int K, class Source, class Sink>
+FK_FN Sink fold_lanes(const FoldCall& call, const Source& source, Sink sink, int64_t first, int64_t last) {
   constexpr bool is_delta = M::info.space == Space::delta;
   const auto shared = *static_cast<const typename M::template Shared<Element<V>>*>(call.shared_parameters);
-  const std::conditional_t<is_combination<M>, Combination<M, V, K>, Steps<M, V, K>> merge(call);
-  for (int64_t i = 0; i < n; i += lane_count<V>) {
+  const std::conditional_t<is_combination<M>, Combination<M, V, K>, Steps<M, S, V, K>> merge(call);
+  const auto merged = [&]<int part>(int64_t i) FK_INLINE_LAMBDA {
     V base{};
-    if constexpr (is_delta) base = source.load_base(i);
-    const auto x = [&](int k) FK_INLINE_LAMBDA { return load_term<M, V>(source, k, i, base); };
-    const V merged = merge(x, call.count, shared);
-    sink.put(i, is_delta ? V(base + merged) : merged);
+    if constexpr (is_delta) base = source.template load_base<part>(i);
+    const auto x = [&](int k) FK_INLINE_LAMBDA { return load_term<M, V, part>(source, k, i, base); };
+    const V result = merge(x, call.count, shared);
+    return is_delta ? V(base + result) : result;
+  };
+  for (int64_t i = first; i < last; i += Source::parts * lane_count<V>) {
+    V value[Source::parts];
+    value[0] = merged.template operator()<0>(i);
+    if constexpr (Source::parts == 2) value[1] = merged.template operator()<1>(i);
+    sink.put(i, value);
   }
+  return sink;
 }
 
+namespace {  // as decode_any() is, and called for the elements that whole vectors leave over
+
 template <class M, class V, int K>
-FK_FN int64_t fold_rows(const FoldCall& call, int64_t first) {
+__attribute__((noinline, unused)) int64_t fold_rows(const FoldCall& call, int64_t first, int64_t last) {
   using T = Element<V>;
   constexpr bool is_delta = M::info.space == Space::delta;
   constexpr int W = lane_count<V>;
@@ -172,28 +124,43 @@ FK_FN int64_t fold_rows(const FoldCall& call, int64_t first) {
     return static_cast<const char*>(array) + i * size_of(dtype);
   };
   IntOf<T> peak = 0;
-  for (int64_t i = first; i < call.n; i += kFoldBlock) {
-    const int64_t n = call.n - i < kFoldBlock ? call.n - i : kFoldBlock;
+  for (int64_t i = first; i < last; i += kFoldBlock) {
+    const int64_t n = last - i < kFoldBlock ? last - i : kFoldBlock;
     if constexpr (is_delta) decode_any<V>(call.base_dtype, at(call.base, call.base_dtype, i), rows, n);
     for (int k = 0; k < call.count; ++k)
       decode_any<V>(call.dtypes[k], at(call.models[k], call.dtypes[k], i), rows + (k + 1) * kFoldBlock, n);
-    RowSink<V> sink{result};
-    fold_lanes<M, V, K>(call, RowSource<V>{rows, call, i}, sink, (n + W - 1) / W * W);
+    fold_lanes<M, M, V, K>(call, RowSource<V>{rows, call, i}, RowSink<V>{result}, 0, (n + W - 1) / W * W);
     char* const out = static_cast<char*>(call.out) + i * size_of(call.out_dtype);
     peak = larger(peak, encode_any<V>(call.out_dtype, result, out, n));
   }
   return peak;
 }
 
-template <class M, class V, int K, DType D>
+}  // namespace
+
+// What goes past the caches goes in whole registers that lie in place: the elements before the first such place are
+// folded apart. Masks are read by whole bytes from the start, so a masked result must lie in place already.
+template <class V, DType D>
+FK_FN int64_t elements_before_streaming(const FoldCall& call) {
+  constexpr uintptr_t step = lane_count<V> * kParts<D> * size_of(D);
+  const uintptr_t behind = reinterpret_cast<uintptr_t>(call.out) % step;
+  if (behind % size_of(D) || (behind && call.keep)) return call.n;  // never in place
+  return behind ? static_cast<int64_t>(step - behind) / size_of(D) : 0;
+}
+
+template <class M, class S, class V, int K, DType D>
 FK_FN int64_t fold_direct(const FoldCall& call) {
-  constexpr int W = lane_count<V>;
-  DirectSink<V, D> sink{call.out};
-  const int64_t whole = call.n / W * W;
-  fold_lanes<M, V, K>(call, DirectSource<V, D>{call}, sink, whole);
-  int64_t peak = whole < call.n ? fold_rows<M, V, K>(call, whole) : 0;
-  for (int lane = 0; lane < W; ++lane) peak = sink.peak[lane] > peak ? sink.peak[lane] : peak;
-  return peak > kInfinityBits<float> ? fold_rows<M, V, K>(call, 0) : peak;  // it takes care of NaN
+  constexpr int W = lane_count<V> * kParts<D>;
+  const int64_t before = call.streamed ? elements_before_streaming<V, D>(call) : 0;
+  const bool streamed = call.streamed && before < call.n;
+  const int64_t first = streamed ? before : 0, last = first + (call.n - first) / W * W;
+  int64_t peak = first > 0 ? fold_rows<M, V, K>(call, 0, first) : 0;
+  const auto sink = fold_lanes<M, S, V, K>(call, DirectSource<V, D, K>(call),
+                                           DirectSink<V, D>{static_cast<char*>(call.out), streamed}, first, last);
+  if (streamed) streamed_stores_done();
+  if (last < call.n) peak = larger<int64_t>(peak, fold_rows<M, V, K>(call, last, call.n));
+  for (int lane = 0; lane < lane_count<V>; ++lane) peak = larger<int64_t>(peak, sink.peak[lane]);
+  return peak > kInfinityBits<float> ? fold_rows<M, V, K>(call, 0, call.n) : peak;  // it takes care of NaN
 }
 
 inline bool one_format(const FoldCall& call) {
@@ -202,16 +169,30 @@ inline bool one_format(const FoldCall& call) {
   return !call.base || call.base_dtype == call.out_dtype;
 }
 
+template <class M, class S, class V, int K>
+FK_FN int64_t fold_stored(const FoldCall& call) {
+  if (call.out_dtype == DType::bf16) return fold_direct<M, S, V, K, DType::bf16>(call);
+  if (call.out_dtype == DType::f16) return fold_direct<M, S, V, K, DType::f16>(call);
+  if (call.out_dtype == DType::f32) return fold_direct<M, S, V, K, DType::f32>(call);
+  return fold_rows<M, V, K>(call, 0, call.n);
+}
+
+template <class M, class T>
+FK_FN bool is_usual(const FoldCall& call) {
+  return M::is_usual(static_cast<const typename M::template Model<T>*>(call.model_parameters), call.count,
+                     *static_cast<const typename M::template Shared<T>*>(call.shared_parameters));
+}
+
 template <class M, class V, int K>
 FK_FN int64_t fold_models(const FoldCall& call) {
   if constexpr (!is_scalar<V> && K > 0) {
     if (one_format(call)) {
-      if (call.out_dtype == DType::bf16) return fold_direct<M, V, K, DType::bf16>(call);
-      if (call.out_dtype == DType::f16) return fold_direct<M, V, K, DType::f16>(call);
-      if (call.out_dtype == DType::f32) return fold_direct<M, V, K, DType::f32>(call);
+      if constexpr (has_usual_case<M>)
+        if (is_usual<M, Element<V>>(call)) return fold_stored<M, typename M::Usual, V, K>(call);
+      return fold_stored<M, M, V, K>(call);
     }
   }
-  return fold_rows<M, V, K>(call, 0);
+  return fold_rows<M, V, K>(call, 0, call.n);
 }
 
 template <class M, class V>

@@ -21,6 +21,8 @@ struct Lanes {
   typedef int32_t I __attribute__((vector_size(4 * W)));
   typedef uint16_t U16 __attribute__((vector_size(2 * W)));
   typedef uint8_t U8 __attribute__((vector_size(W)));
+  typedef uint16_t Pairs __attribute__((vector_size(4 * W)));   // 16-bit codes, two a lane
+  typedef long long Longs __attribute__((vector_size(4 * W)));  // for instructions that take bits of whatever kind
 };
 template <>
 struct Lanes<1> {
@@ -168,37 +170,30 @@ FK_FN void store(void* array, int64_t i, const V& value) {
   }
 }
 
-// The upper 16 bits of each of 8 or 16 integers.
-FK_FN void store_upper_halves(const Lanes<8>::I& numbers, char* to) {
-  typedef uint16_t Halves __attribute__((vector_size(32)));
-  typedef int64_t Longs __attribute__((vector_size(32)));
-  const Halves halves = bits_as<Halves>(numbers);  // within each half of the register, then across
-  const Halves pairs = __builtin_shuffle(halves, Halves{1, 3, 5, 7, 1, 3, 5, 7, 9, 11, 13, 15, 9, 11, 13, 15});
-  const Longs upper = __builtin_shuffle(bits_as<Longs>(pairs), Longs{0, 2, 1, 3});
-  memcpy(to, &upper, 16);
-}
-FK_FN void store_upper_halves(const Lanes<16>::I& numbers, char* to) {
-  typedef uint16_t Halves __attribute__((vector_size(64)));
-  const Halves upper = []<int... half>(const Halves& halves, std::integer_sequence<int, half...>) FK_INLINE_LAMBDA {
-    return __builtin_shuffle(halves, Halves{(2 * half % 32 + 1)...});
-  }(bits_as<Halves>(numbers), std::make_integer_sequence<int, 32>());
-  memcpy(to, &upper, 32);
+// One register to memory; past the caches if streamed, which wants it to lie in place.
+template <class R>
+FK_FN void put_register(char* to, const R& value, bool streamed) {
+#if defined(__x86_64__)
+  if (streamed) {
+    using Longs = typename Lanes<sizeof(R) / 4>::Longs;
+    auto* const there = reinterpret_cast<Longs*>(to);
+    if constexpr (sizeof(R) == 16) return __builtin_ia32_movntdq(there, bits_as<Longs>(value));
+#if defined(__AVX__)
+    if constexpr (sizeof(R) == 32) return __builtin_ia32_movntdq256(there, bits_as<Longs>(value));
+#endif
+#if defined(__AVX512F__)
+    if constexpr (sizeof(R) == 64) return __builtin_ia32_movntdq512(there, bits_as<Longs>(value));
+#endif
+  }
+#endif
+  memcpy(to, &value, sizeof value);
 }
 
-// As store() does, but a NaN may come out as anything: who stores so looks at the magnitudes and, if one was a NaN,
-// stores again.
-template <DType D, class V>
-FK_FN void store_numbers(void* array, int64_t i, const V& value) {
-  using I = Int<V>;
-  char* const to = static_cast<char*>(array) + i * size_of(D);
-  if constexpr (D == DType::f32) {
-    memcpy(to, &value, sizeof value);
-  } else if constexpr (D == DType::bf16 && lane_count<V> >= 8) {
-    const I bits = bits_as<I>(value);
-    store_upper_halves(I(bits + 0x7fff + ((bits >> 16) & 1)), to);
-  } else {
-    store<D, V>(array, i, value);
-  }
+// After it, what was streamed is where other cores see it.
+FK_FN void streamed_stores_done() {
+#if defined(__x86_64__)
+  __builtin_ia32_sfence();
+#endif
 }
 
 // One bit a lane of a comparison's result, lane 0 lowest.

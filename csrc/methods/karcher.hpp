@@ -22,7 +22,7 @@ struct Karcher {
       .ignored_keys = "int8_mask|normalize|weight",
   };
   static constexpr Param params[] = {
-      {.name = "max_iter", .doc = "steps at most", .fallback = 10, .minimum = 0},
+      {.name = "max_iter", .doc = "steps at most", .type = Type::integer, .fallback = 10, .minimum = 0},
       {.name = "tol", .doc = "length of a step that ends the iteration", .fallback = 1e-5, .minimum = 0},
   };
 

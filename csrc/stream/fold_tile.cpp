@@ -26,7 +26,8 @@ FoldTile::FoldTile(const MergeContext& context, const Tiles& tiles, int64_t tile
            nullptr,
            nullptr,
            buffers.scratch,
-           keep};
+           keep,
+           tiles.streamed()};
 }
 
 void FoldTile::fold(int64_t begin, int64_t end, const FoldParameters& parameters) {

@@ -5,6 +5,8 @@
 
 namespace fk {
 
+static constexpr int64_t kStreamedBytes = 4 << 20;  // no cache of a core's own is larger
+
 Tiles::Tiles(const MergeContext& context, const Job& job, bool whole_rows)
     : context_(context), job_(job), size_(context.plan.tile_elements) {
   if (whole_rows && job.cols > 0) size_ = std::max<int64_t>(1, size_ / job.cols) * job.cols;
@@ -51,6 +53,10 @@ DeltaSpan Tiles::delta_at(int k, int64_t first, int64_t n, char* base_scratch, c
   };
   const TensorRef& input = job_.inputs[static_cast<size_t>(k)];
   return {read(*job_.base, base_scratch), job_.base->dtype, read(input, model_scratch), input.dtype, n};
+}
+
+bool Tiles::streamed() const {
+  return !buffer_of(job_.out).is_file() && job_.units() * unit_bytes(job_.out) >= kStreamedBytes;
 }
 
 char* Tiles::output(int64_t tile, TileBuffers& buffers) const {

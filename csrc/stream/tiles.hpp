@@ -69,6 +69,7 @@ class Tiles {
   const char* read(const TensorRef& ref, const Range& range, char* scratch) const;
   void write(const Range& range, const char* from) const;
   char* output(int64_t tile, TileBuffers& buffers) const;  // where the result may be put before it is written
+  bool streamed() const;                                   // the result lies in memory and is larger than the caches
 
  private:
   const void* load(const TensorRef& ref, int slot, int64_t tile, TileBuffers& buffers) const;

@@ -44,23 +44,43 @@ struct SignConsensus {
 
   template <int Round, bool First, class V>
   static FK_FN void step(State<V>& state, const V& kept, const Model<V>& model, const Shared<Element<V>>& shared) {
-    const V zero = splat<V>(0);
     const V vote = kept * model.vote;
-    if constexpr (Round == 0) {
+    if constexpr (Round == 0)
       state.elected = First ? vote : V(state.elected + vote);
+    else
+      join<First>(state, vote, V(kept * model.weight), model, shared.take_largest);
+  }
+
+  // The usual case: votes are the weighted task vectors themselves, and all who agree are added.
+  template <class T>
+  static FK_FN bool is_usual(const Model<T>& model, const Shared<T>& shared) {
+    return model.vote == model.weight && !shared.take_largest;
+  }
+  struct Usual {
+    template <int Round, bool First, class V>
+    static FK_FN void step(State<V>& state, const V& kept, const Model<V>& model, const Shared<Element<V>>&) {
+      const V weighted = kept * model.weight;
+      if constexpr (Round == 0)
+        state.elected = First ? weighted : V(state.elected + weighted);
+      else
+        join<First>(state, weighted, weighted, model, false);
+    }
+  };
+
+  template <bool First, class V>
+  static FK_FN void join(State<V>& state, const V& vote, const V& weighted, const Model<V>& model, bool take_largest) {
+    const V zero = splat<V>(0);
+    // A negative election turns the votes round, so that one comparison tells who agrees; finish() sees to NaN and 0.
+    const Mask<V> agrees = flipped_by_sign(state.elected, vote) > zero;
+    const V agreeing = select(agrees, weighted, zero);
+    if (First) {
+      state.total = agreeing;
+      state.mass = select(agrees, model.mass, zero);
+    } else if (take_largest) {
+      state.total = select(magnitude_bits(agreeing) > magnitude_bits(state.total), agreeing, state.total);
     } else {
-      // A negative election turns the votes round, so that one comparison tells who agrees; finish() sees to NaN and 0.
-      const Mask<V> agrees = with_sign_of(state.elected, vote) > zero;
-      const V agreeing = select(agrees, V(kept * model.weight), zero);
-      if (First) {
-        state.total = agreeing;
-        state.mass = select(agrees, model.mass, zero);
-      } else if (shared.take_largest) {
-        state.total = select(magnitude_bits(agreeing) > magnitude_bits(state.total), agreeing, state.total);
-      } else {
-        state.total = state.total + agreeing;
-        state.mass = state.mass + select(agrees, model.mass, zero);
-      }
+      state.total = state.total + agreeing;
+      state.mass = state.mass + select(agrees, model.mass, zero);
     }
   }
 

@@ -24,6 +24,26 @@ struct SparseMerge {
   static FK_FN V finish(const State<V>& state, const Shared<Element<V>>& shared) {
     return C::finish(state, shared);
   }
+
+  struct Usual {
+    template <int Round, bool First, class V>
+    static FK_FN void step(State<V>& state, const V& delta, const Model<V>& model, const Shared<Element<V>>& shared) {
+      C::Usual::template step<Round, First, V>(state, S::template kept<V>(delta, model), model, shared);
+    }
+    template <class V>
+    static FK_FN V finish(const State<V>& state, const Shared<Element<V>>& shared) {
+      return C::finish(state, shared);
+    }
+  };
+  template <class T>
+  static FK_FN bool is_usual(const Model<T>* models, int count, const Shared<T>& shared)
+    requires requires { C::is_usual(*models, shared); }
+  {
+    for (int k = 0; k < count; ++k)
+      if (!C::is_usual(models[k], shared)) return false;
+    return true;
+  }
+
   template <class T>
   static void resolve(const Values& values, int k, Model<T>& model) {
     C::resolve(values, k, model);
