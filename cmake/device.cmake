@@ -23,7 +23,7 @@ add_library(fk_device OBJECT)
 target_link_libraries(fk_device PUBLIC fk_options)
 set_target_properties(fk_device PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden)
 if(device_backend STREQUAL "OFF")
-  target_sources(fk_device PRIVATE csrc/stream/no_device.cpp)
+  target_sources(fk_device PRIVATE csrc/ops/no_device_ops.cpp csrc/stream/no_device.cpp)
   return()
 endif()
 
@@ -33,8 +33,14 @@ target_sources(fk_device PRIVATE
   csrc/cuda/gram_merge.cpp
   csrc/cuda/groups.cpp
   csrc/cuda/kernels.cu
-  csrc/cuda/memory.cpp)
-set(device_kernels csrc/cuda/kernels.cu)
+  csrc/cuda/memory.cpp
+  csrc/cuda/ops/combination.cpp
+  csrc/cuda/ops/device_ops.cpp
+  csrc/cuda/ops/election.cpp
+  csrc/cuda/ops/products.cpp
+  csrc/cuda/ops/sparsify.cpp
+  csrc/cuda/ops/threshold.cpp)
+set(device_kernels csrc/cuda/kernels.cu csrc/cuda/ops/kernels.cu)
 foreach(path IN LISTS methods)
   get_filename_component(METHOD ${path} NAME_WE)
   configure_file(cmake/cuda_method.cu.in gen/cuda/${METHOD}.cu @ONLY)

@@ -8,7 +8,7 @@ from fusion_kernels import jobs
 from fusion_kernels.execution import Work
 from fusion_kernels.limits import format_bytes
 
-__all__ = ["execute", "workspace_bytes"]
+__all__ = ["execute", "lent", "workspace_bytes"]
 
 
 def workspace_bytes(work: Work) -> int:
@@ -16,6 +16,16 @@ def workspace_bytes(work: Work) -> int:
     from fusion_kernels._native import native
 
     return int(native().device_workspace_bytes(*_call(work)))
+
+
+def lent(workspace: Any, device: str) -> tuple[int, int]:
+    """Address and bytes of a workspace that a caller gives. Raises ValueError for one that is not on the device."""
+    import torch
+
+    if not isinstance(workspace, torch.Tensor) or str(workspace.device) != device or not workspace.is_contiguous():
+        where = f"a {type(workspace).__name__}" if not isinstance(workspace, torch.Tensor) else str(workspace.device)
+        raise ValueError(f"workspace: a contiguous torch tensor on {device} is expected, got {where}")
+    return workspace.data_ptr(), workspace.numel() * workspace.element_size()
 
 
 def execute(work: Work, device: str, workspace: Any = None) -> None:
@@ -30,13 +40,16 @@ def execute(work: Work, device: str, workspace: Any = None) -> None:
 
     needed = workspace_bytes(work)
     if workspace is None:
-        workspace = torch.empty(needed, dtype=torch.uint8, device=device)
-    elif not isinstance(workspace, torch.Tensor) or str(workspace.device) != device or not workspace.is_contiguous():
-        where = f"a {type(workspace).__name__}" if not isinstance(workspace, torch.Tensor) else str(workspace.device)
-        raise ValueError(f"workspace: a contiguous torch tensor on {device} is expected, got {where}")
-    size = workspace.numel() * workspace.element_size()
-    address = -(-workspace.data_ptr() // 16) * 16
-    if size - (address - workspace.data_ptr()) < needed:
+        try:
+            workspace = torch.empty(needed, dtype=torch.uint8, device=device)
+        except torch.OutOfMemoryError as error:
+            raise native().DeviceError(
+                f"{device} has no room for the {format_bytes(needed)} this merge works in; free memory there, give "
+                f"workspace=, or merge on the CPU. torch says: {error}"
+            ) from error
+    start, size = lent(workspace, device)
+    address = -(-start // 16) * 16
+    if size - (address - start) < needed:
         raise ValueError(f"workspace has {size} bytes, this call needs {needed} ({format_bytes(needed)})")
     native().merge_on_device(
         *_call(work),

@@ -16,7 +16,7 @@ from oracle.trimmed_mean import mean_of_middle
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from fusion_kernels import merge_tensors, ops
-from fusion_kernels.ops import _cpu
+from fusion_kernels.ops._cpu import Cpu
 
 
 def coefficients_of(models: int) -> list[float]:
@@ -155,8 +155,8 @@ def test_the_coefficients_gradient_needs_no_memory_of_the_models_size(monkeypatc
     combined = ops.linear_combination(tensors, numbers)
     gradient = torch.ones_like(combined)
     made: list[int] = []
-    new = _cpu._new
-    monkeypatch.setattr(_cpu, "_new", lambda *given: made.append(new(*given).numel()) or new(*given))
+    new = Cpu.new
+    monkeypatch.setattr(Cpu, "new", lambda *given: made.append(new(*given).numel()) or new(*given))
     with Largest() as seen:
         combined.backward(gradient)
     assert seen.names.count("fusion_kernels::dot_products") == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ops_tensors import random_tensors
 
 import fusion_kernels
 from fusion_kernels import ops
-from fusion_kernels.ops._backend import backend_of
+from fusion_kernels.ops import _backend
 
 X = torch.ones(2, 3)
 SIGNS = torch.ones(2, 3, dtype=torch.int8)
@@ -68,22 +69,60 @@ def test_what_is_wrong_is_named(call: Any, words: list[str]) -> None:
         assert word in str(caught.value)
 
 
-def test_other_devices_are_refused_with_the_way_out() -> None:
-    with pytest.raises(fusion_kernels.DeviceError, match=r"deltas\[1\] is on cuda:1.*move it to the CPU"):
-        backend_of(torch.device("cuda:1"), "deltas[1]")
+def fake(device: str) -> torch.Tensor:
+    """A tensor that is said to be on a device."""
     with torch._subclasses.FakeTensorMode():
-        elsewhere = torch.empty(3, device="cuda:0")
-    with pytest.raises(fusion_kernels.DeviceError, match=r"tensors.0. is on cuda:0.*move it to the CPU"):
-        ops.gram([elsewhere])
+        return torch.empty(3, device=device)
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        (None, "this build has no GPU kernels"),
+        ("emulated", "this build has kernels for the device 'emulated' alone"),
+    ],
+)
+def test_a_gpu_is_refused_where_the_build_has_no_kernels_for_it(
+    kind: str | None, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_backend, "native", lambda: SimpleNamespace(device_kind=lambda: kind))
+    with pytest.raises(fusion_kernels.DeviceError, match=rf"tensors.0. is on cuda:0.*{why}.*move it to the CPU"):
+        ops.gram([fake("cuda:0")])
     with pytest.raises(fusion_kernels.DeviceError, match="base is on cuda:0"):
-        ops.gram([torch.ones(3)], base=elsewhere)
+        ops.gram([torch.ones(3)], base=fake("cuda:0"))
+    with pytest.raises(fusion_kernels.DeviceError, match=r"deltas\[1\] is on cuda:1.*move it to the CPU"):
+        ops.elect_sign([torch.ones(3), fake("cuda:1")])
+
+
+def test_other_devices_are_refused_with_the_way_out() -> None:
+    with pytest.raises(fusion_kernels.DeviceError, match=r"tensors.0. is on xpu:0.*no operations on 'xpu'.*the CPU"):
+        ops.gram([fake("xpu:0")])
 
 
 def test_devices_are_not_mixed() -> None:
     with pytest.raises(ValueError, match=r"tensors\[1\] is on meta, but tensors\[0\] on cpu"):
         ops.gram([X, X.to("meta")])
-    with pytest.raises(ValueError, match="coefficients is on meta"):
+    with pytest.raises(ValueError, match=r"coefficients is on meta, but tensors\[0\] on cpu"):
         ops.linear_combination([X], torch.ones(1, device="meta"))
+
+
+def test_tensors_on_a_gpu_and_on_the_processor_are_not_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_backend, "native", lambda: SimpleNamespace(device_kind=lambda: "cuda"))
+    there = fake("cuda:1")
+    with pytest.raises(
+        ValueError, match=r"tensors\[1\] is on cpu, but tensors\[0\] on cuda:1; move them to one device"
+    ):
+        ops.gram([there, torch.ones(3)])
+    with pytest.raises(ValueError, match=r"tensors\[1\] is on cuda:0, but tensors\[0\] on cuda:1"):
+        ops.gram([there, fake("cuda:0")])
+    with pytest.raises(ValueError, match=r"base is on cpu, but tensors\[0\] on cuda:1"):
+        ops.norms([there], base=torch.ones(3))
+    with pytest.raises(ValueError, match=r"coefficients is on cpu, but tensors\[0\] on cuda:1"):
+        ops.linear_combination([there], torch.ones(1))
+    with pytest.raises(ValueError, match=r"signs is on cpu, but deltas\[0\] on cuda:1"):
+        ops.disjoint_mean([there], torch.ones(3, dtype=torch.int8))
+    with pytest.raises(ValueError, match=r"threshold is on cpu, but delta on cuda:1"):
+        ops.sparsify_magnitude(there, threshold=(torch.tensor(1.0), torch.tensor(3)))
 
 
 def test_tensors_without_values_have_results_without_values() -> None:

@@ -9,5 +9,6 @@ void bind_methods(pybind11::module_& module);
 void bind_execute(pybind11::module_& module);
 void bind_device(pybind11::module_& module);
 void bind_ops(pybind11::module_& module);
+void bind_device_ops(pybind11::module_& module);
 
 }  // namespace fk::bindings

@@ -1,10 +1,10 @@
 // device.cpp: a merge of tensors in a GPU's memory, enqueued without the GIL.
 #include <pybind11/stl.h>
 
+#include "bindings/backends.hpp"
 #include "bindings/bindings.hpp"
 #include "bindings/calls.hpp"
 #include "core/error.hpp"
-#include "stream/device_backend.hpp"
 
 namespace py = pybind11;
 using namespace py::literals;
@@ -12,20 +12,27 @@ using namespace py::literals;
 namespace fk::bindings {
 namespace {
 
-const DeviceBackend& backend() {
-  const DeviceBackend* const found = device_backend();
-  if (!found)
+template <class Backend>
+const Backend& found(const Backend* backend) {
+  if (!backend)
     throw DeviceError("this build of fusion_kernels has no GPU kernels: it was made without nvcc, or with FK_CUDA=OFF");
-  return *found;
+  return *backend;
 }
+
+}  // namespace
+
+const DeviceBackend& gpu_backend() { return found(device_backend()); }
+const ops::DeviceOps& gpu_ops() { return found(ops::device_ops()); }
+
+namespace {
 
 // Bytes in a device's memory.
 class DeviceBytes {
  public:
-  DeviceBytes(int device, int64_t size) : device_(device), size_(size), memory_(backend().allocate(device, size)) {}
+  DeviceBytes(int device, int64_t size) : device_(device), size_(size), memory_(gpu_backend().allocate(device, size)) {}
   ~DeviceBytes() {
     try {
-      backend().release(device_, memory_);
+      gpu_backend().release(device_, memory_);
     } catch (const DeviceError&) {  // the device is lost, and its memory with it
     }
   }
@@ -36,12 +43,12 @@ class DeviceBytes {
   void write(const py::buffer& from) {
     const py::buffer_info info = from.request();
     check(info);
-    backend().copy_in(device_, memory_, static_cast<const char*>(info.ptr), size_);
+    gpu_backend().copy_in(device_, memory_, static_cast<const char*>(info.ptr), size_);
   }
   void read(const py::buffer& to) const {
     const py::buffer_info info = to.request(true);
     check(info);
-    backend().copy_out(device_, static_cast<char*>(info.ptr), memory_, size_);
+    gpu_backend().copy_out(device_, static_cast<char*>(info.ptr), memory_, size_);
   }
 
  private:
@@ -73,7 +80,7 @@ std::vector<ResidentTensor> resident(const MergeCall& call) {
 int64_t device_workspace_bytes(const std::string& method, const py::sequence& jobs, const py::sequence& parameter_sets,
                                const py::sequence& buffers) {
   const MergeCall call = to_call(method, jobs, parameter_sets, buffers, {});
-  return backend().workspace_bytes(call, resident(call));
+  return gpu_backend().workspace_bytes(call, resident(call));
 }
 
 void merge_on_device(const std::string& method, const py::sequence& jobs, const py::sequence& parameter_sets,
@@ -81,7 +88,7 @@ void merge_on_device(const std::string& method, const py::sequence& jobs, const 
   const MergeCall call = to_call(method, jobs, parameter_sets, buffers, {.seed = seed});
   const std::vector<ResidentTensor> tensors = resident(call);
   const py::gil_scoped_release released;
-  backend().merge(call, tensors, device, stream, reinterpret_cast<char*>(workspace));
+  gpu_backend().merge(call, tensors, device, stream, reinterpret_cast<char*>(workspace));
 }
 
 }  // namespace
@@ -92,7 +99,7 @@ void bind_device(py::module_& module) {
   });
   module.def("gpus", [] {
     py::list found;
-    for (const DeviceInfo& device : backend().devices()) found.append(py::make_tuple(device.name, device.memory));
+    for (const DeviceInfo& device : gpu_backend().devices()) found.append(py::make_tuple(device.name, device.memory));
     return found;
   });
   py::class_<DeviceBytes>(module, "DeviceBytes")

@@ -9,4 +9,5 @@ PYBIND11_MODULE(_fusion_kernels, module) {
   fk::bindings::bind_execute(module);
   fk::bindings::bind_device(module);
   fk::bindings::bind_ops(module);
+  fk::bindings::bind_device_ops(module);
 }

@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings/bindings.hpp"
+#include "bindings/tensors.hpp"
 #include "ops/election.hpp"
 #include "ops/products.hpp"
 #include "ops/sparsify.hpp"
@@ -15,28 +16,6 @@ namespace {
 using ops::Execution;
 using ops::Rows;
 using ops::Tensor;
-using Address = uintptr_t;
-using Given = std::pair<Address, std::string>;  // where it is, its dtype's code
-
-template <class T>
-T* pointer(Address address) {
-  return reinterpret_cast<T*>(address);
-}
-
-DType to_dtype(const std::string& code) {
-  const auto dtype = dtype_from_code(code);
-  if (!dtype || !info(*dtype).floating)
-    throw InvalidArgument("dtype '" + code + "' is not one the engine computes with");
-  return *dtype;
-}
-
-Tensor to_tensor(const Given& given) { return {pointer<const void>(given.first), to_dtype(given.second)}; }
-
-std::vector<Tensor> to_tensors(const std::vector<Given>& given) {
-  std::vector<Tensor> tensors;
-  for (const Given& one : given) tensors.push_back(to_tensor(one));
-  return tensors;
-}
 
 Execution to_execution(int threads, const std::string& instruction_set) {
   return {choose_isa(instruction_set), std::max(1, threads)};
@@ -104,8 +83,6 @@ void disjoint_mean(const std::vector<Given>& models, const std::vector<double>& 
   const py::gil_scoped_release released;
   ops::disjoint_mean(given, weights, pointer<const int8_t>(signs), elements, pointer<void>(out.first), out_dtype, how);
 }
-
-Tensor to_base(const std::optional<Given>& base) { return base ? to_tensor(*base) : Tensor{nullptr, DType::f32}; }
 
 void gram(const std::vector<Given>& models, const std::optional<Given>& base, int64_t elements, bool f64, Address out,
           int threads, const std::string& isa) {

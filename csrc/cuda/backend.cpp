@@ -1,7 +1,7 @@
 // backend.cpp: the GPU backend as the engine sees it.
 #include <algorithm>
 
-#include "cuda/check.hpp"
+#include "cuda/device.hpp"
 #include "cuda/fold_merge.hpp"
 #include "cuda/gram_merge.hpp"
 #include "cuda/peaks.hpp"
@@ -11,15 +11,6 @@ namespace fk {
 namespace cuda {
 namespace {
 
-int device_count() {
-  int count = 0;
-  if (const cudaError_t error = cudaGetDeviceCount(&count); error != cudaSuccess) {
-    cudaGetLastError();
-    throw DeviceError(std::string("there is no GPU to merge on: ") + cudaGetErrorString(error));
-  }
-  return count;
-}
-
 std::vector<DeviceInfo> devices() {
   std::vector<DeviceInfo> found;
   for (int device = 0, count = device_count(); device < count; ++device) {
@@ -28,29 +19,6 @@ std::vector<DeviceInfo> devices() {
     found.push_back({properties.name, static_cast<int64_t>(properties.totalGlobalMem)});
   }
   return found;
-}
-
-// The device that calls are for, as long as the object lives.
-class OnDevice {
- public:
-  explicit OnDevice(int device) {
-    if (const int count = device_count(); device < 0 || device >= count)
-      throw DeviceError("there is no GPU " + std::to_string(device) + ": this machine has " + std::to_string(count));
-    check(cudaGetDevice(&before_), "ask for the current GPU");
-    check(cudaSetDevice(device), "choose a GPU");
-  }
-  ~OnDevice() { cudaSetDevice(before_); }
-  OnDevice(const OnDevice&) = delete;
-  OnDevice& operator=(const OnDevice&) = delete;
-
- private:
-  int before_ = 0;
-};
-
-Queue queue_on(int device, uintptr_t stream) {
-  int processors = 0;
-  check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device), "describe a GPU");
-  return {reinterpret_cast<cudaStream_t>(stream), processors};
 }
 
 // Calls use(merge, peaks): the passes, described in `memory`, and where the largest magnitudes will be.

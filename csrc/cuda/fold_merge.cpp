@@ -9,6 +9,19 @@
 #include "statistics/cut_ranks.hpp"
 
 namespace fk::cuda {
+namespace {
+
+CutBatch batch_of(const std::vector<CutSearch>& here, CutSearch* there) {
+  CutBatch batch{there, static_cast<int64_t>(here.size()), 1, 0};
+  for (const CutSearch& search : here) {
+    batch.chunks = std::max(batch.chunks, search.chunks);
+    batch.n = std::max(batch.n, search.n);
+  }
+  return batch;
+}
+
+}  // namespace
+
 FoldMerge::FoldMerge(const MergeCall& call, const std::vector<ResidentTensor>& tensors, const Peaks& peaks,
                      Memory& memory)
     : call_(call), method_(*call.method), memory_(memory), groups_(make_groups(call, tensors, peaks, memory)) {
@@ -26,13 +39,13 @@ FoldMerge::FoldMerge(const MergeCall& call, const std::vector<ResidentTensor>& t
 }
 
 void FoldMerge::run(const Queue& queue) {
-  if (!model_searches_.empty()) find_cuts(model_searches_, model_search_table_.there, model_f64_, queue);
+  if (!model_searches_.empty()) find_cuts(batch_of(model_searches_, model_search_table_.there), model_f64_, queue);
   for (Passes& passes : passes_) {
     const bool f64 = passes.group->kind.f64;
     if (passes.draws.count > 0) draw_masks(passes.draws, queue);
     if (passes.ranks.count > 0) rank_rows(passes.ranks, f64, queue);
     if (passes.short_ranks.count > 0) rank_short_rows(passes.short_ranks, f64, queue);
-    if (!passes.searches.empty()) find_cuts(passes.searches, passes.search_table.there, f64, queue);
+    if (!passes.searches.empty()) find_cuts(batch_of(passes.searches, passes.search_table.there), f64, queue);
     if (passes.masses.count > 0) {
       sum_masses(passes.masses, passes.most_models, f64, queue);
       find_factors(passes.masses, queue);

@@ -9,19 +9,13 @@
 namespace fk::cuda {
 namespace {
 
-Array array_of(const void* data, DType dtype) { return {data, dtype, reinterpret_cast<uintptr_t>(data) % 16 == 0}; }
-
 FoldKind kind_of(const MergeCall& call, const Job& job) {
-  constexpr int kMostUnrolled = 4;
-  const DType format = job.out.dtype;
-  const bool shared =
-      (!job.base || job.base->dtype == format) &&
-      std::all_of(job.inputs.begin(), job.inputs.end(), [&](const TensorRef& input) { return input.dtype == format; });
-  // Kernels exist for bf16 throughout, and for double with any number of models.
-  const bool bf16 = shared && format == DType::bf16;
-  return {job.f64(), bf16 ? static_cast<int>(format) : kAnyFormat,
-          job.f64() || job.count() > kMostUnrolled ? 0 : job.count(), call.axis(job) != Axis::tensor,
-          job.base.has_value()};
+  std::vector<DType> formats{job.out.dtype};
+  for (const TensorRef& input : job.inputs) formats.push_back(input.dtype);
+  if (job.base) formats.push_back(job.base->dtype);
+  FoldKind kind = fold_kind(formats, job.count(), job.base.has_value());
+  kind.by_vector = call.axis(job) != Axis::tensor;
+  return kind;
 }
 
 void describe(const ResidentTensor& tensor, FoldTensor& described, Memory::Table<FoldModel>& models) {

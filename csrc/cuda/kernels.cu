@@ -18,19 +18,18 @@ namespace {
 dim3 streaming_grid(int64_t chunks, const Queue& queue) { return dim3(blocks_for(chunks, queue)); }
 
 template <class T>
-void find_cuts_of(std::span<CutSearch> here, CutSearch* there, const Queue& queue) {
-  int64_t chunks = 1;
-  for (const CutSearch& search : here) chunks = std::max(chunks, search.chunks);
-  constexpr size_t kMost = 65535;  // of a grid's second dimension
-  for (size_t first = 0; first < here.size(); first += kMost) {
-    const auto count = static_cast<unsigned>(std::min(kMost, here.size() - first));
-    CutSearch* const searches = there + first;
-    const dim3 each(blocks_for(chunks, queue), count);
+void find_cuts_of(const CutBatch& batch, const Queue& queue) {
+  constexpr int64_t kMost = 65535;  // of a grid's second dimension
+  for (int64_t first = 0; first < batch.count; first += kMost) {
+    const auto count = static_cast<unsigned>(std::min(kMost, batch.count - first));
+    CutSearch* const searches = batch.searches + first;
+    const dim3 each(blocks_for(batch.chunks, queue), count);
     const auto decide = [&](auto* kernel) {
       launch(kernel, dim3(count), dim3(kDecidingThreads), queue.stream, searches);
     };
     const auto stream = [&](auto* kernel) { launch(kernel, each, dim3(kThreads), queue.stream, searches); };
     decide(bracket_kernel<T>);
+    if (batch.n <= kFewestEntries) continue;  // settled
     stream(collect_kernel<T>);
     decide(settle_kernel<T>);
     for (int bits = kMagnitudeBits<T>; bits > 0; bits -= kBinBits) {
@@ -55,13 +54,19 @@ dim3 sum_grid(const SumBatch& batch, const Queue& queue) {
 
 LaunchFold gram_fold_kernel(bool deltas) { return deltas ? &launch_fold<GramDeltaSum> : &launch_fold<GramSum>; }
 
-void find_cuts(std::span<CutSearch> here, CutSearch* there, bool f64, const Queue& queue) {
-  f64 ? find_cuts_of<double>(here, there, queue) : find_cuts_of<float>(here, there, queue);
+void find_cuts(const CutBatch& batch, bool f64, const Queue& queue) {
+  f64 ? find_cuts_of<double>(batch, queue) : find_cuts_of<float>(batch, queue);
 }
 
 void sum_products(const SumBatch& batch, int most_models, bool f64, const Queue& queue) {
   launch(f64 ? products_kernel<double> : products_kernel<float>, sum_grid(batch, queue), dim3(kThreads), queue.stream,
          batch, most_models);
+  add_blocks(batch, queue);
+}
+
+void sum_dots(const SumBatch& batch, const Array& left, int most_models, bool f64, const Queue& queue) {
+  launch(f64 ? dots_kernel<double> : dots_kernel<float>, sum_grid(batch, queue), dim3(kThreads), queue.stream, batch,
+         left, most_models);
   add_blocks(batch, queue);
 }
 

@@ -25,10 +25,11 @@ inline std::map<std::string_view, LaunchFold>& fold_kernels() {
 LaunchFold gram_fold_kernel(bool deltas);
 
 // select.cuh
-void find_cuts(std::span<CutSearch> here, CutSearch* there, bool f64, const Queue&);
+void find_cuts(const CutBatch&, bool f64, const Queue&);
 
 // reduce.cuh
 void sum_products(const SumBatch&, int most_models, bool f64, const Queue&);
+void sum_dots(const SumBatch&, const Array& left, int most_models, bool f64, const Queue&);
 void sum_masses(const SumBatch&, int most_models, bool f64, const Queue&);
 void find_factors(const SumBatch&, const Queue&);
 

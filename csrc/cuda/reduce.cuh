@@ -68,6 +68,25 @@ __global__ void __launch_bounds__(kThreads) products_kernel(SumBatch batch, int 
   }
 }
 
+// <left, x_k> for every model, the values or deltas that load_term() gives.
+template <class T>
+__global__ void __launch_bounds__(kThreads) dots_kernel(SumBatch batch, Array left, int most_models) {
+  const int lane = threadIdx.x % kSumLanes;
+  for (int64_t start = int64_t(blockIdx.x) * kSumGroups; start < batch.blocks;
+       start += int64_t(gridDim.x) * kSumGroups) {
+    const SumPlace place = place_of(batch, start + threadIdx.x / kSumLanes);
+    for (int k = 0; k < most_models; ++k) {  // the same for all threads: they meet in add_lanes
+      const bool exists = place.of && k < place.of->tensor->count;
+      double sum = 0;
+      if (exists)
+        for (int64_t i = place.first + lane; i < place.end; i += kSumLanes)
+          sum += static_cast<double>(load_one<T>(left, i)) * static_cast<double>(load_term<T>(*place.of->tensor, k, i));
+      sum = add_lanes(sum);
+      if (exists && lane == 0) place.sums[k] = sum;
+    }
+  }
+}
+
 // L1 norms of every model's delta: of all elements, and of those that are kept.
 template <class T>
 __global__ void __launch_bounds__(kThreads) mass_kernel(SumBatch batch, int most_models) {

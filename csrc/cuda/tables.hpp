@@ -2,6 +2,7 @@
 #pragma once
 #include <compare>
 #include <cstdint>
+#include <span>
 
 #include "core/dtype.hpp"
 
@@ -13,6 +14,9 @@ struct Array {
   DType dtype;
   bool aligned;
 };
+inline Array array_of(const void* data, DType dtype) {
+  return {data, dtype, reinterpret_cast<uintptr_t>(data) % 16 == 0};
+}
 
 // What a trimmed delta's magnitude must exceed: `before` up to element `last` of its tensor (or model), then `after`.
 struct Limit {
@@ -55,6 +59,16 @@ struct FoldKind {
   auto operator<=>(const FoldKind&) const = default;
 };
 inline constexpr int kAnyFormat = -1;
+// Kernels exist for bf16 throughout, and for double with any number of models. `formats`: the result's, then all
+// others.
+inline FoldKind fold_kind(std::span<const DType> formats, int count, bool has_base) {
+  constexpr int kMostUnrolled = 4;
+  bool bf16 = true;
+  for (const DType format : formats) bf16 = bf16 && format == DType::bf16;
+  const bool f64 = formats[0] == DType::f64;
+  return {f64, bf16 ? static_cast<int>(DType::bf16) : kAnyFormat, f64 || count > kMostUnrolled ? 0 : count, false,
+          has_base};
+}
 
 // Sums over vectors: rows and columns, or 1 and all elements.
 struct SumTensor {
@@ -93,6 +107,11 @@ struct CutSearch {
   int64_t rank;  // histograms: from 0, among those in the bracket
   int bits;      // high - low = 1 << bits
   bool done;
+};
+// Searches that one round of launches serves.
+struct CutBatch {
+  CutSearch* searches;
+  int64_t count, chunks, n;  // chunks and n: of the largest
 };
 
 struct MaskTensor {

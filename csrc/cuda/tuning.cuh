@@ -12,6 +12,8 @@ inline constexpr int kDecidingThreads = 1024;     // of a block that decides alo
 inline constexpr int64_t kShortRow = 64;          // up to which the ranks of a row are counted one by one
 inline constexpr int64_t kSample = 32768;         // magnitudes that bracket a cut
 inline constexpr int64_t kFewestEntries = 16384;  // room for what a bracket holds; smaller tensors are one block's work
+inline constexpr int64_t kShortRowsAtOnce = 65535;  // whose cuts one round of launches finds: one block's work each
+inline constexpr int64_t kLongRowsAtOnce = 128;     // the same of rows that need room to search in
 constexpr int64_t pieces(int64_t n, int64_t size) { return (n + size - 1) / size; }
 
 constexpr int64_t entries_for(int64_t n) {  // room beyond which more saves nothing: twice what a bracket holds

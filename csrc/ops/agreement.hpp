@@ -31,4 +31,20 @@ struct Agreement {
   }
 };
 
+// Its parameters: the weight of a model that follows the sign, and what all share.
+inline Values agreement_values(std::span<const double> weights) {
+  return {{{"weight", {weights.begin(), weights.end()}},
+           {"elect", {0}},
+           {"normalize", {1}},
+           {"merge_func", {0}},
+           {"lambda", {1}},
+           {"zero_sign", {1}}}};
+}
+template <class T>
+Agreement::Shared<T> agreement_of() {
+  Agreement::Shared<T> shared;
+  SignConsensus::resolve(agreement_values({}), shared);
+  return shared;
+}
+
 }  // namespace fk

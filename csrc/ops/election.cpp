@@ -6,8 +6,10 @@
 #include "cpu/span.hpp"
 #include "ops/agreement.hpp"
 #include "ops/folding.hpp"
+#include "ops/votes.hpp"
 
 FK_KERNEL_TABLE(fk_fold_Agreement, int64_t, const fk::FoldCall&);
+FK_KERNEL_TABLE(fk_fold_Votes, int64_t, const fk::FoldCall&);
 
 namespace fk::ops {
 namespace {
@@ -29,21 +31,12 @@ std::vector<Tensor> from_element(std::span<const Tensor> models, int64_t first) 
 }
 
 template <class T>
-void add_signs(const T* values, int64_t n, int32_t by, int32_t* counts) {
-  for (int64_t i = 0; i < n; ++i) counts[i] += by * ((values[i] > 0) - (values[i] < 0));
-}
-
-template <class T>
 void write_signs(const T* values, int64_t n, int8_t* signs) {
   for (int64_t i = 0; i < n; ++i) signs[i] = static_cast<int8_t>((values[i] > 0) - (values[i] < 0));
 }
 
 template <class T>
-void elect_sum(std::span<const Tensor> models, std::span<const double> weights, int64_t elements, int8_t* signs,
-               const Execution& how) {
-  constexpr DType compute = sizeof(T) == 8 ? DType::f64 : DType::f32;
-  const Values values{{{"weight", {weights.begin(), weights.end()}}, {"normalize", {0}}}};
-  Folding folding(method_named("linear"), values, static_cast<int>(models.size()), compute, how);
+void elect(Folding& folding, std::span<const Tensor> models, int64_t elements, int8_t* signs, const Execution& how) {
   for_each_stretch(elements, how.threads, [&](int64_t first, int64_t n, int worker) {
     T sums[kStretch];
     folding.fold({.models = from_element(models, first), .out = sums, .n = n}, worker);
@@ -51,21 +44,19 @@ void elect_sum(std::span<const Tensor> models, std::span<const double> weights, 
   });
 }
 
+void elect(Folding& folding, std::span<const Tensor> models, int64_t elements, bool f64, int8_t* signs,
+           const Execution& how) {
+  f64 ? elect<double>(folding, models, elements, signs, how) : elect<float>(folding, models, elements, signs, how);
+}
+
+// The models' signs as their weights.
 template <class T>
-void elect_count(std::span<const Tensor> models, std::span<const double> weights, int64_t elements, int8_t* signs,
-                 const Execution& how) {
-  constexpr DType compute = sizeof(T) == 8 ? DType::f64 : DType::f32;
-  Folding folding(method_named("passthrough"), Values{{{"scale", {1}}}}, 1, compute, how);
-  for_each_stretch(elements, how.threads, [&](int64_t first, int64_t n, int worker) {
-    T values[kStretch];
-    int32_t counts[kStretch] = {};
-    for (size_t k = 0; k < models.size(); ++k) {
-      const Tensor model{models[k].at(first), models[k].dtype};
-      folding.fold({.models = {&model, 1}, .out = values, .n = n}, worker);
-      add_signs(values, n, (weights[k] > 0) - (weights[k] < 0), counts);
-    }
-    write_signs(counts, n, signs + first);
-  });
+void resolve_votes(std::span<const double> weights, FoldParameters& out) {
+  using Model = Votes::Model<T>;
+  out.models.resize(sizeof(Model) * weights.size());
+  out.shared.resize(sizeof(Votes::Shared<T>));
+  auto* const models = reinterpret_cast<Model*>(out.models.data());
+  for (size_t k = 0; k < weights.size(); ++k) models[k].weight = static_cast<T>((weights[k] > 0) - (weights[k] < 0));
 }
 
 // Signs as numbers of a format, so that a kernel may take them from memory as it takes the models.
@@ -103,32 +94,31 @@ template <class T>
 void resolve_agreement(std::span<const double> weights, FoldParameters& out) {
   using Model = Agreement::Model<T>;
   using Shared = Agreement::Shared<T>;
-  const Values values{{{"weight", {weights.begin(), weights.end()}},
-                       {"elect", {0}},
-                       {"normalize", {1}},
-                       {"merge_func", {0}},
-                       {"lambda", {1}},
-                       {"zero_sign", {1}}}};
+  const Values values = agreement_values(weights);
   out.models.resize(sizeof(Model) * (weights.size() + 1));
   out.shared.resize(sizeof(Shared));
   auto* const models = reinterpret_cast<Model*>(out.models.data());
   models[0] = {};
   for (size_t k = 0; k < weights.size(); ++k) SignConsensus::resolve(values, static_cast<int>(k), models[k + 1]);
-  SignConsensus::resolve(values, *reinterpret_cast<Shared*>(out.shared.data()));
+  *reinterpret_cast<Shared*>(out.shared.data()) = agreement_of<T>();
 }
 
 }  // namespace
 
 void elect_by_sum(std::span<const Tensor> models, std::span<const double> weights, int64_t elements, bool f64,
                   int8_t* signs, const Execution& how) {
-  f64 ? elect_sum<double>(models, weights, elements, signs, how)
-      : elect_sum<float>(models, weights, elements, signs, how);
+  const Values values{{{"weight", {weights.begin(), weights.end()}}, {"normalize", {0}}}};
+  const DType compute = f64 ? DType::f64 : DType::f32;
+  Folding folding(method_named("linear"), values, static_cast<int>(models.size()), compute, how);
+  elect(folding, models, elements, f64, signs, how);
 }
 
 void elect_by_count(std::span<const Tensor> models, std::span<const double> weights, int64_t elements, bool f64,
                     int8_t* signs, const Execution& how) {
-  f64 ? elect_count<double>(models, weights, elements, signs, how)
-      : elect_count<float>(models, weights, elements, signs, how);
+  const FoldKernels kernels{fk_fold_Votes, fold<Votes, double>};
+  Folding folding(kernels, static_cast<int>(models.size()), f64 ? DType::f64 : DType::f32, how);
+  f64 ? resolve_votes<double>(weights, folding.parameters) : resolve_votes<float>(weights, folding.parameters);
+  elect(folding, models, elements, f64, signs, how);
 }
 
 void disjoint_mean(std::span<const Tensor> models, std::span<const double> weights, const int8_t* signs,

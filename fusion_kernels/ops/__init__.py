@@ -5,13 +5,17 @@
     merged = ops.linear_combination([a, b], [0.3, 0.7])
 
 Each is a function on tensors that are already in memory, registered with torch (``torch.ops.fusion_kernels``), so that
-it can be compiled and exported. Results are new tensors and the same bits as those of the methods, whatever the
-instruction set and the number of threads, which is ``torch.get_num_threads()``.
+it can be compiled and exported. Results are new tensors and the same bits as those of the methods, on the CPU and on a
+GPU, whatever the instruction set and the number of threads, which is ``torch.get_num_threads()``.
 
-Tensors are float64, float32, float16, bfloat16, float8_e4m3fn or float8_e5m2, in any mix, in CPU memory. One that is
-not contiguous is copied first. Arithmetic is float32, or float64 where the result is float64, and rounded once. What
-cannot be computed is a ValueError that names the argument; a tensor on another device is a
-``fusion_kernels.DeviceError``.
+Tensors are float64, float32, float16, bfloat16, float8_e4m3fn or float8_e5m2, in any mix, all on the CPU or all on one
+CUDA device. One that is not contiguous is copied first. Arithmetic is float32, or float64 where the result is float64,
+and rounded once. What cannot be computed is a ValueError that names the argument, tensors on several devices with it; a
+device that this build has no kernels for, or that has too little memory left, is a ``fusion_kernels.DeviceError``.
+
+On a GPU every operation is enqueued on torch's current stream, works in memory of torch's allocator, and returns
+without waiting: none needs the host to see a value, so all can be captured in a CUDA graph. Weights and coefficients
+are read where they are, from the tensor on the GPU or from the list of numbers.
 """
 
 from __future__ import annotations

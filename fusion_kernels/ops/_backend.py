@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-
 import torch
 
-from fusion_kernels.ops import _cpu
+from fusion_kernels._native import native
+from fusion_kernels.ops._cpu import Cpu
+from fusion_kernels.ops._engine import Backend
+from fusion_kernels.ops._gpu import Gpu
 
-__all__ = ["backend_of"]
+__all__ = ["backend_of", "check_device"]
 
-_BACKENDS: dict[str, ModuleType] = {"cpu": _cpu}
+_BACKENDS: dict[str, Backend] = {"cpu": Cpu(), "cuda": Gpu()}
 
 
-def backend_of(device: torch.device, label: str = "the tensor") -> ModuleType:
-    """The module that computes on a device; see _cpu for what it offers.
+def backend_of(device: torch.device) -> Backend:
+    """What computes on a device that check_device() lets pass."""
+    check_device(device, "the tensor")
+    return _BACKENDS[device.type]
 
-    Raises DeviceError where this build has none, saying what is to be moved.
-    """
-    backend = _BACKENDS.get(device.type)
-    if backend is None:
+
+def check_device(device: torch.device, label: str) -> None:
+    """Raises DeviceError where no backend computes on a device, saying why, and what is to be moved."""
+    lacking = None
+    if device.type not in _BACKENDS:
+        lacking = f"there are no operations on {device.type!r}"
+    elif device.type == "cuda":
+        lacking = _lacking_cuda()
+    if lacking is not None:
         from fusion_kernels.errors import DeviceError
 
-        raise DeviceError(
-            f"{label} is on {device}; single operations on {device.type!r} are not available in this build: "
-            "move it to the CPU"
-        )
-    return backend
+        raise DeviceError(f"{label} is on {device}, and {lacking}: move it to the CPU")
+
+
+# A function that is traced does not ask the engine.
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]  # torch declares no types for it
+def _lacking_cuda() -> str | None:
+    kind = native().device_kind()
+    if kind == "cuda":
+        return None
+    if kind is None:
+        return "this build has no GPU kernels (it was made without nvcc, or with FK_CUDA=OFF)"
+    return f"this build has kernels for the device {kind!r} alone"

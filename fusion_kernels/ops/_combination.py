@@ -36,7 +36,7 @@ def linear_combination(
     dtype: of the result; by default the common one of the tensors and the base.
 
     Returns a tensor of their shape. NaN and infinities follow IEEE arithmetic. Raises ValueError where shapes, dtypes
-    or counts do not fit, naming the tensor; DeviceError for tensors that are not on the CPU.
+    or counts do not fit, naming the tensor; DeviceError for a device it cannot run on.
     """
     models = many_tensors(tensors, "tensors")
     start = base_tensor(base, models, "tensors")
@@ -57,7 +57,7 @@ def trimmed_mean(tensors: Sequence[Tensor] | Tensor, trim: float, *, dtype: torc
     dtype: of the result; by default the tensors' common one.
 
     Returns a tensor of their shape. Raises ValueError where shapes, dtypes or the share do not fit, naming the tensor;
-    DeviceError for tensors that are not on the CPU.
+    DeviceError for a device it cannot run on.
     """
     models = many_tensors(tensors, "tensors")
     mean: Tensor = _library.trimmed_mean(models, number(trim, "trim", 0, 0.5), out_dtype(dtype))

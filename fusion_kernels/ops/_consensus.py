@@ -32,8 +32,8 @@ def elect_sign(
     one sign as the other; zeros and NaN have no sign to count. Of a zero, ties and dare_ties elect + with
     zero_sign="positive", their default, and nobody with "none".
 
-    Raises ValueError where shapes, dtypes or counts do not fit, naming the tensor; DeviceError for tensors that are not
-    on the CPU.
+    Raises ValueError where shapes, dtypes or counts do not fit, naming the tensor; DeviceError for a device it cannot
+    run on.
     """
     models = many_tensors(deltas, "deltas")
     numbers = coefficient_tensor(weights, "weights", models, "deltas")
@@ -61,7 +61,7 @@ def disjoint_mean(
     dtype: of the result; by default the deltas' common one.
 
     Returns a tensor of a delta's shape. Raises ValueError where shapes, dtypes or counts do not fit, naming the tensor;
-    DeviceError for tensors that are not on the CPU.
+    DeviceError for a device it cannot run on.
     """
     models = many_tensors(deltas, "deltas")
     elected = sign_tensor(signs, models, "deltas")

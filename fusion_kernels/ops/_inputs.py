@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from fusion_kernels.errors import listing, quoted, suggest
-from fusion_kernels.ops._backend import backend_of
+from fusion_kernels.ops._backend import check_device
 from fusion_kernels.ops._formats import CODES
 
 __all__ = [
     "base_tensor", "choice", "coefficient_tensor", "integer", "many_tensors", "number", "one_tensor",
-    "out_dtype", "sign_tensor",
+    "out_dtype", "same_device", "sign_tensor",
 ]  # fmt: skip
 
 
@@ -32,12 +32,17 @@ def one_tensor(value: Any, name: str) -> Tensor:
 
 def _check_device(tensor: Tensor, name: str) -> None:
     if tensor.device.type != "meta":  # has no values, only shapes, and those are known
-        backend_of(tensor.device, name)
+        check_device(tensor.device, name)
 
 
 def _check_same(tensor: Tensor, name: str, like: Tensor, like_name: str) -> None:
     if tensor.shape != like.shape:
         raise ValueError(f"{name} has shape {list(tensor.shape)}, but {like_name} has {list(like.shape)}")
+    same_device(tensor, name, like, like_name)
+
+
+def same_device(tensor: Tensor, name: str, like: Tensor, like_name: str) -> None:
+    """Both tensors are where the second is."""
     if tensor.device != like.device:
         raise ValueError(f"{name} is on {tensor.device}, but {like_name} on {like.device}; move them to one device")
 
@@ -84,17 +89,19 @@ def sign_tensor(value: Any, tensors: Sequence[Tensor], name: str) -> Tensor:
 
 
 def coefficient_tensor(value: Any, name: str, tensors: Sequence[Tensor], of: str) -> Tensor:
-    """One number for each tensor, as a tensor; None is a one for each."""
-    count, device = len(tensors), tensors[0].device
+    """One number for each tensor, as a tensor; None is a one for each.
+
+    Numbers stay on the CPU, where a GPU's backend has them from without waiting; a tensor is where its tensors are.
+    """
+    count = len(tensors)
     if value is None:
-        return torch.ones(count, dtype=torch.float64, device=device)
+        return torch.ones(count, dtype=torch.float64, device="cpu")
     if isinstance(value, Tensor):
         if value.shape != (count,):
             raise ValueError(f"{name} has shape {list(value.shape)}; expected [{count}], one number for each of {of}")
         if value.dtype.is_complex or value.dtype == torch.bool:
             raise ValueError(f"{name} has dtype {value.dtype}; real numbers are expected")
-        if value.device != device:
-            raise ValueError(f"{name} is on {value.device}, but {of}[0] on {device}; move them to one device")
+        same_device(value, name, tensors[0], f"{of}[0]")
         return value
     if not isinstance(value, (list, tuple)):
         raise ValueError(f"{name}: a list of numbers or a 1-D tensor is expected, got a {type(value).__name__}")
@@ -104,7 +111,7 @@ def coefficient_tensor(value: Any, name: str, tensors: Sequence[Tensor], of: str
         if isinstance(one, Tensor):
             raise ValueError(f"{name}[{index}] is a tensor among numbers; torch.stack makes one tensor of them")
         number(one, f"{name}[{index}]")
-    return torch.tensor([float(one) for one in value], dtype=torch.float64, device=device)
+    return torch.tensor([float(one) for one in value], dtype=torch.float64, device="cpu")
 
 
 def number(value: Any, name: str, low: float = -float("inf"), high: float = float("inf")) -> float:

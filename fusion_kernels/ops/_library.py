@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fusion_kernels.ops import _computation
 from fusion_kernels.ops._backend import backend_of
 from fusion_kernels.ops._formats import compute_dtype, promoted, rows_of
 
@@ -31,7 +32,15 @@ def _operation(schema: str) -> Callable[[Callable[..., Any]], Any]:
         def compute(*arguments: Any) -> Any:
             first = arguments[0]
             device = (first if isinstance(first, Tensor) else first[0]).device
-            return getattr(backend_of(device), name)(*arguments)
+            try:
+                return getattr(_computation, name)(backend_of(device), *arguments)
+            except torch.OutOfMemoryError as error:
+                from fusion_kernels.errors import DeviceError
+
+                raise DeviceError(
+                    f"{name}: {device} has no room for the result and the work on it; free memory there, or give "
+                    f"parts of the tensors one by one. torch says: {error}"
+                ) from error
 
         operation = torch.library.custom_op(f"fusion_kernels::{name}", compute, mutates_args=(), schema=schema)
         operation.register_fake(shape_of)

@@ -24,7 +24,7 @@ def gram(tensors: Sequence[Tensor] | Tensor, *, base: Tensor | None = None) -> T
     base: a tensor of their shape; differences are rounded to the compute type.
 
     Returns a symmetric K × K tensor of dtype float64. Raises ValueError where shapes or dtypes do not fit, naming the
-    tensor; DeviceError for tensors that are not on the CPU.
+    tensor; DeviceError for a device it cannot run on.
     """
     models = many_tensors(tensors, "tensors")
     products: Tensor = _library.gram(models, base_tensor(base, models, "tensors"))
@@ -49,7 +49,7 @@ def norms(
         fewer than two dimensions is one row.
 
     Returns a float64 tensor of shape (K,), or (K, rows). Raises ValueError where shapes or dtypes do not fit, naming
-    the tensor; DeviceError for tensors that are not on the CPU.
+    the tensor; DeviceError for a device it cannot run on.
     """
     models = many_tensors(tensors, "tensors")
     start = base_tensor(base, models, "tensors")

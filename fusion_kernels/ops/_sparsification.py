@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fusion_kernels.ops import _library
 from fusion_kernels.ops._formats import compute_dtype, rows_of
-from fusion_kernels.ops._inputs import choice, integer, number, one_tensor
+from fusion_kernels.ops._inputs import choice, integer, number, one_tensor, same_device
 
 __all__ = ["magnitude_threshold", "sparsify_magnitude", "sparsify_random"]
 
@@ -36,7 +36,7 @@ def magnitude_threshold(
     a T of NaN with another last is a cut among NaNs, of which those up to last are kept.
 
     Raises ValueError for a density outside [0, 1] or a tensor that is not of a supported floating dtype; DeviceError
-    for one that is not on the CPU.
+    for a device it cannot run on.
     """
     delta = one_tensor(delta, "delta")
     by_row = choice(per, "per", ("tensor", "row")) == "row"
@@ -85,10 +85,13 @@ def _given_cut(delta: Tensor, threshold: float | Tensor | tuple[Tensor, Tensor] 
     if isinstance(threshold, (tuple, list)):
         if len(threshold) != 2 or not all(isinstance(part, Tensor) and part.shape == shape for part in threshold):
             raise ValueError(f"threshold: of a pair each is {expected}, as magnitude_threshold(delta, ..., per=) gives")
+        for part in threshold:
+            same_device(part, "threshold", delta, "delta")
         return list(threshold)
     if isinstance(threshold, Tensor):
         if threshold.shape != shape and threshold.dim() != 0:
             raise ValueError(f"threshold has shape {list(threshold.shape)}; {expected} is expected")
+        same_device(threshold, "threshold", delta, "delta")
         threshold = threshold.to(compute_dtype([delta])).expand(shape)
     else:
         least = number(threshold, "threshold", 0)
@@ -114,7 +117,7 @@ def sparsify_random(
     rescale: divide what is kept by p, in the compute type and with one rounding.
 
     Returns a tensor of delta's shape and dtype; zeros come out as +0. Raises ValueError for what is outside these
-    bounds or for a tensor that is not of a supported floating dtype; DeviceError for one that is not on the CPU.
+    bounds or for a tensor that is not of a supported floating dtype; DeviceError for a device it cannot run on.
     """
     delta = one_tensor(delta, "delta")
     share = number(density, "density", 0, 1)

@@ -14,7 +14,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("build", "suite", "sanitizer", "bench", "merge")
-SUITE = ("tests/test_parity_device.py", "tests/test_merge_device.py", "tests/test_gpu_tensors.py")
+SUITE = (
+    "tests/test_parity_device.py",
+    "tests/test_merge_device.py",
+    "tests/test_gpu_tensors.py",
+    "tests/test_ops_device.py",
+    "tests/test_ops_device_torch.py",
+    "tests/test_gpu_ops.py",
+)
 
 
 def main() -> int:
