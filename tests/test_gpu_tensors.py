@@ -7,6 +7,7 @@ import torch
 from device_calls import KIND
 
 import fusion_kernels
+import fusion_kernels.ops
 
 pytestmark = pytest.mark.skipif(
     KIND != "cuda" or not torch.cuda.is_available(), reason="needs a GPU and a build for it (FK_CUDA=ON)"
@@ -83,3 +84,27 @@ def test_the_merge_waits_for_what_torch_put_on_the_stream_before() -> None:
 def test_tensors_on_two_devices_are_refused() -> None:
     with pytest.raises(ValueError, match=r"tensors\[1\] is on cpu, but tensors\[0\] on cuda:0"):
         fusion_kernels.merge_tensors([torch.ones(3, device="cuda"), torch.ones(3)], method="linear", weight=1)
+
+
+def test_memory_that_is_lent_is_apart_from_the_rest() -> None:
+    first, second = (torch.ones(5000, device="cuda") for _ in range(2))
+    with pytest.raises(ValueError, match=r"out shares memory with tensors\[1\]"):
+        fusion_kernels.merge_tensors([first, second], method="linear", weight=1, out=second)
+    with pytest.raises(ValueError, match=r"workspace shares memory with tensors\[0\]"):
+        fusion_kernels.merge_tensors([first, second], method="linear", weight=1, workspace=first.view(torch.uint8))
+    with pytest.raises(ValueError, match="workspace: a contiguous torch tensor on cuda:0 is expected, got cpu"):
+        fusion_kernels.merge_tensors([first, second], method="linear", weight=1, workspace=torch.empty(5000))
+
+
+def test_too_little_memory_is_a_device_error() -> None:
+    models = [torch.ones(1 << 24, device="cuda") for _ in range(2)]
+    base, out = torch.zeros_like(models[0]), torch.empty_like(models[0])
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(1e-6)  # less than is taken already
+    try:
+        with pytest.raises(fusion_kernels.DeviceError, match="cuda:0 has no room for the"):
+            fusion_kernels.merge_tensors(models, method="ties", base=base, density=0.5, weight=1, out=out)
+        with pytest.raises(fusion_kernels.DeviceError, match="sparsify_random: cuda:0 has no room"):
+            fusion_kernels.ops.sparsify_random(base, 0.5, seed=1)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)

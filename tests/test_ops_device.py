@@ -55,7 +55,7 @@ def calls(base: torch.Tensor, models: list[torch.Tensor]) -> Iterator[Call]:
 
 def bits(result: Any) -> list[tuple[torch.dtype, torch.Size, bytes]]:
     tensors = result if isinstance(result, (tuple, list)) else [result]
-    return [(one.dtype, one.shape, bytes(one.contiguous().reshape(-1).view(torch.uint8).tolist())) for one in tensors]
+    return [(one.dtype, one.shape, one.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()) for one in tensors]
 
 
 def agree(base: torch.Tensor, models: list[torch.Tensor], emulated: Emulated | None = None) -> None:

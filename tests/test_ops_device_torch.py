@@ -13,7 +13,7 @@ from ops_tensors import random_tensors
 from test_ops_torch import BASE, CALLS, DEEP, A, B, dare, everything_else, ties
 
 import fusion_kernels
-from fusion_kernels import ops
+from fusion_kernels import ops, resident, tensors
 from fusion_kernels.ops import _backend, _library
 from fusion_kernels.ops._gpu import Gpu
 
@@ -121,6 +121,17 @@ def test_too_little_memory_is_a_device_error_that_names_the_operation(monkeypatc
     monkeypatch.setitem(_backend._BACKENDS, "cpu", Full())
     with pytest.raises(fusion_kernels.DeviceError, match=r"gram: cpu has no room.*free memory there.*12.00 EiB"):
         ops.gram([A, B])
+
+
+@needs_kernels
+def test_a_merge_in_too_little_memory_is_a_device_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 12.00 EiB.")
+
+    call = tensors._prepare([A, B], "linear", None, "mergekit", None, "", 0, None, {"weight": 1.0})
+    monkeypatch.setattr(torch, "empty", refuse)
+    with pytest.raises(fusion_kernels.DeviceError, match=r"cuda:0 has no room for .* works in.*12.00 EiB"):
+        resident.execute(call.work((A.data_ptr(), 140)), "cuda:0")
 
 
 def test_a_build_without_kernels_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

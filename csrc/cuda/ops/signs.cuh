@@ -17,6 +17,7 @@ FK_FN int sign_of(const T& value) {
 template <class T>
 __device__ __forceinline__ void store_signs(int8_t* signs, int64_t i, int64_t n, bool whole,
                                             const T (&values)[kEight]) {
+  signs = in_global_memory(signs);
   if (whole) {
     uint32_t words[2] = {};
     FK_UNROLL
@@ -32,6 +33,7 @@ __device__ __forceinline__ void store_signs(int8_t* signs, int64_t i, int64_t n,
 template <class T>
 __device__ __forceinline__ void load_signs(const int8_t* signs, int64_t i, int64_t n, bool whole, T (&values)[kEight]) {
   int8_t codes[kEight] = {};
+  signs = in_global_memory(signs);
   if (whole) {
     const uint2 word = *reinterpret_cast<const uint2*>(signs + i);
     memcpy(codes, &word, sizeof codes);
