@@ -1,283 +1,165 @@
-"""Measures one method's kernels at one dtype, instruction set and number of threads, and checks what they write.
+"""Measures one point, and checks what it writes.
 
-In every round the torch expression, a copy, the same kernels on tensors that fit in the cache, and the kernels
-themselves run in turn; shares and ratios are taken within a round.
+In every round the torch expression, eager and compiled, a copy, the same kernels on tensors that fit in the cache, and
+the kernels themselves run in turn; shares and ratios are taken within a round.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
-from contenders import registered, settings
-from copy_bandwidth import Copy
-from kernel_calls import ROTATION, KernelCall, Pool, base_is_apart, merged_count, sets_for
-from machine import ROOT, last_level_cache
-from measure import spread
-from torch_expressions import EXPRESSIONS
 
-from fusion_kernels._native import native
+from fusion_kernels.bench.clock import seconds, spread
+from fusion_kernels.bench.settings import Point
+from fusion_kernels.bench.subjects import Laboratory, MethodSubject, OperationSubject, Subject
 
-SELECT = "select"  # what finding the thresholds of ties costs: ties at density 0.2 less ties at density 1
-FOLD_ONLY = "ties, fold only"  # ties at density 1: nothing to select
-SAMPLE = (61, 1024)  # the shape of the tensor that is compared with the oracle
-QUICK_CACHE = 1 << 20  # bytes; with less, the engine would leave the threads aside, or read a tensor once
-IN_CACHE = 4  # tensors in cache fill a quarter of it
+__all__ = ["Measurement"]
+
 TORCH_PAUSE = 0.01  # seconds; OpenMP's threads go on spinning for a while after torch is done
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What to measure, and where the results go."""
+class Contender:
+    """The subject in torch, a time for each round until its rounds or its seconds are used up."""
 
-    entries: tuple[str, ...] = ()  # of entries(); none is all
-    dtypes: tuple[str, ...] = ("BF16", "F32")
-    instruction_sets: tuple[str, ...] = ()  # none is all of this machine's
-    threads: tuple[int, ...] = ()  # none is one core, all cores
-    models: int = 3
-    elements: int = 0  # of each tensor; 0 is as many as fill the last-level cache
-    rounds: int = 7
-    torch_rounds: int = 7
-    torch_budget: float = 200.0  # seconds at one point after which torch stops, two rounds done
-    quick: bool = False
-    results: Path = ROOT / "benchmarks" / "results"
+    def __init__(self, lab: Laboratory, run: Callable[[int], torch.Tensor], sets: int) -> None:
+        self.settings = lab.settings
+        self.seconds: list[float] = []
+        self.failure = ""  # why there are none, or no more
+        self._run, self._sets = run, sets
+        self._warm = False
 
-    def all_instruction_sets(self) -> tuple[str, ...]:
-        return self.instruction_sets or tuple(native().instruction_sets())
+    def turn(self) -> None:
+        """The first, which warms up and may compile, counts for nothing."""
+        done = len(self.seconds)
+        rounds, budget = self.settings.torch_rounds, self.settings.torch_budget
+        if self.failure or done >= rounds or (done >= 2 and sum(self.seconds) > budget):
+            return
+        # A GPU's memory may not hold torch's temporaries, and not everything compiles: neither ends the benchmark.
+        try:
+            with torch.inference_mode():
+                taken = seconds(self._over_all if self._warm else lambda: self._run(0), self.settings.device)
+        except torch.OutOfMemoryError:
+            self.failure = "out of memory"
+        except Exception as error:
+            self.failure = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        else:
+            if self._warm:
+                self.seconds.append(taken)
+            self._warm = True
 
-    def all_threads(self) -> tuple[int, ...]:
-        from fusion_kernels.hardware import devices
+    def _over_all(self) -> None:
+        for which in range(self._sets):
+            self._run(which)
 
-        return self.threads or tuple(dict.fromkeys((1, devices()[0].threads)))
-
-
-@dataclass(frozen=True)
-class Point:
-    """One thing to measure."""
-
-    entry: str
-    dtype: str
-    threads: int
-    instruction_set: str
-
-    def __str__(self) -> str:
-        return f"{self.entry}-{self.dtype}-{self.instruction_set}-{self.threads}"
-
-
-def entries() -> tuple[str, ...]:
-    """Every method of the engine, and the two halves of ties."""
-    return (*registered(), *((FOLD_ONLY, SELECT) if "ties" in registered() else ()))
-
-
-def points(chosen: Settings) -> list[Point]:
-    """The fastest instruction set first: it is the one that torch is compared with."""
-    return [
-        Point(entry, dtype, threads, isa)
-        for entry in chosen.entries or entries()
-        for dtype in chosen.dtypes
-        for threads in chosen.all_threads()
-        for isa in reversed(chosen.all_instruction_sets())
-    ]
-
-
-@dataclass
-class Laboratory:
-    """What several points share: tensors, the copy, and the results they must agree in."""
-
-    settings: Settings
-    pools: dict[tuple[str, int], Pool] = field(default_factory=dict)
-    copies: dict[int, Copy] = field(default_factory=dict)
-    checksums: dict[tuple[str, str], list[int]] = field(default_factory=dict)
-    begun: set[Path] = field(default_factory=set)  # the files of results that this run has written
-
-    @property
-    def cache_bytes(self) -> int:
-        """The last-level cache; what stands for it in a quick run."""
-        return QUICK_CACHE if self.settings.quick else last_level_cache()
-
-    def pool(self, dtype: str, elements: int) -> Pool:
-        key = dtype, elements
-        if key not in self.pools:
-            self.pools[key] = Pool(dtype, elements, self.settings.models)
-        return self.pools[key]
-
-    def copy(self, threads: int) -> Copy:
-        if threads not in self.copies:
-            self.copies[threads] = Copy(ROTATION * self.cache_bytes // 2, threads)
-        return self.copies[threads]
+    def compared(self, ours: list[float], name: str) -> dict[str, Any]:
+        if not self.seconds:
+            return {f"{name}_failure": self.failure} if self.failure else {}
+        pairs = list(zip(self.seconds, ours, strict=False))
+        return {
+            f"{name}_rounds": len(pairs),
+            f"{name}_over_ours": spread([theirs / mine for theirs, mine in pairs]),
+        }
 
 
 class Measurement:
-    """One point: `prepare` before each timed `run`, `row` at the end."""
+    """One point: `prepare` before each `run`, `row` at the end. The first round warms up and counts for nobody."""
 
     def __init__(self, lab: Laboratory, point: Point) -> None:
         self.lab, self.point = lab, point
-        self.method = "ties" if point.entry in (SELECT, FOLD_ONLY) else point.entry
-        self.models = merged_count(self.method, lab.settings.models)
-        self.parameters = settings(self.method, self.models)
-        if point.entry == FOLD_ONLY:
-            self.parameters["density"] = [1.0] * self.models
-        itemsize = torch_size(point.dtype)
-        pool = lab.pool(point.dtype, lab.settings.elements or -(-lab.cache_bytes // itemsize))
-        self.call = self._call(sets_for(self.method, pool, lab.cache_bytes))
-        used = (self.models + base_is_apart(self.method) + 1) * itemsize
-        small_sets = 2 * point.threads
-        small = lab.pool(point.dtype, lab.cache_bytes // IN_CACHE // small_sets // used)
-        repeats = max(1, self.call.elements // (4 * small_sets * small.elements))
-        self.small = self._call(small.take(small_sets), repeats=repeats)
-        self.fold = self._call(self.call.sets, density=1.0) if point.entry == SELECT else None
+        self.subject: Subject = (OperationSubject if point.is_operation else MethodSubject)(lab, point)
         self.copy = lab.copy(point.threads)
-        best = point.instruction_set == lab.settings.all_instruction_sets()[-1]
-        self.expression = EXPRESSIONS.get(self.method) if best and point.entry != SELECT else None
-        self.report: dict[str, Any] = {}
-        self.prepared = 0
+        self.moved = 0
+        self.seconds: list[float] = []
         self.copy_rates: list[float] = []
         self.small_seconds: list[float] = []
-        self.torch_seconds: list[float] = []
         self.fold_seconds: list[float] = []
-        self.call.poison()
-
-    def _call(self, sets: list[Any], *, repeats: int = 1, density: float | None = None) -> KernelCall:
-        parameters = dict(self.parameters)
-        if density is not None:
-            parameters["density"] = [density] * self.models
-        return KernelCall(
-            self.method, parameters, sets, self.point.dtype,
-            threads=self.point.threads, instruction_set=self.point.instruction_set, repeats=repeats,
-        )  # fmt: skip
+        self.contenders: dict[str, Contender] = {}
+        best = point.instruction_set == lab.settings.all_instruction_sets()[-1] or point.is_operation
+        if self.subject.torch is not None and best and lab.settings.torch_rounds and lab.settings.measures:
+            sets = len(self.subject.sets)
+            self.contenders["torch"] = Contender(lab, self.subject.torch, sets)
+            if lab.settings.compile:
+                self.contenders["torch_compile"] = Contender(lab, torch.compile(self.subject.torch), sets)
 
     def prepare(self) -> None:
-        """The other contenders' turns of a round. The first round warms up and counts for nobody."""
-        counts = self.prepared > 0
-        if self.expression and self._torch_goes_on():
-            _append(self.torch_seconds, self._torch(self.call.sets if counts else self.call.sets[:1]), counts)
+        """The other contenders' turns of a round."""
+        if self.point.threads:
+            torch.set_num_threads(self.point.threads)
+        for contender in self.contenders.values():
+            contender.turn()
+        if self.contenders:
             time.sleep(TORCH_PAUSE)
-        if self.fold:
-            _append(self.fold_seconds, seconds(self.fold), counts)
-        else:
-            _append(self.small_seconds, seconds(self.small), counts)
-        _append(self.copy_rates, self.copy(), counts)
-        self.prepared += 1
+        device = self.lab.settings.device
+        if self.subject.fold:
+            self.fold_seconds.append(seconds(self.subject.fold, device))
+        if self.subject.small:
+            self.small_seconds.append(seconds(self.subject.small, device))
+        if self.copy:
+            self.copy_rates.append(self.copy())
 
     def run(self) -> None:
-        self.report = self.call()
+        self.seconds.append(seconds(self._once, self.lab.settings.device))
 
-    def _torch_goes_on(self) -> bool:
-        settings, done = self.lab.settings, len(self.torch_seconds)
-        return done < settings.torch_rounds and (done < 2 or sum(self.torch_seconds) < settings.torch_budget)
+    def _once(self) -> None:
+        self.moved = self.subject.call()
 
-    def _torch(self, sets: list[Any]) -> float:
-        """Seconds of the torch expression over tensor sets of the call."""
-        assert self.expression is not None
-        torch.set_num_threads(self.point.threads)
-        begun = time.perf_counter()
-        with torch.inference_mode():
-            for tensors in sets:
-                base = tensors.base if base_is_apart(self.method) else None
-                models = self.call.models(tensors, self.models)
-                self.expression(base, models, self.parameters).to(models[0].dtype)
-        return time.perf_counter() - begun
-
-    def check(self) -> dict[str, Any]:
-        """Compare what was written while the clock ran, and a sample with the oracle.
-
-        Raises AssertionError where an instruction set or a number of threads gives other bits than the first did, or
-        the sample is not what the documented operations give.
-        """
-        key = self.method if self.point.entry != FOLD_ONLY else self.point.entry, self.point.dtype
-        sums = self.call.checksums()
-        expected = self.lab.checksums.setdefault(key, sums)
-        assert sums == expected, f"{self.point}: another instruction set or number of threads gives other bits"
-        compared = compare_with_oracle(self.method, self.point.dtype, self.point.instruction_set, self.models)
-        return {"checksums": [f"{value:08x}" for value in sums], "oracle_elements": compared}
-
-    def row(self, times: list[float]) -> dict[str, Any]:
-        """What is said about the point, of the kernels' times in every round."""
-        call, point = self.call, self.point
-        moved = self.report["bytes_read"] + self.report["bytes_written"]
-        least = call.touched * call.tensors // len(call.sets)
+    def row(self) -> dict[str, Any]:
+        """What is said about the point."""
+        point, subject, call = self.point, self.subject, self.subject.call
         found: dict[str, Any] = {
             "entry": point.entry,
-            "method": self.method,
+            "method": subject.method,
             "dtype": point.dtype,
             "instruction_set": point.instruction_set,
             "threads": point.threads,
-            "models": self.models,
-            "base": base_is_apart(self.method),
-            "parameters": self.parameters,
+            "of": {"models": point.models, "size": call.elements // call.tensors},
+            "models": subject.models,
+            "base": subject.base,
+            "parameters": subject.parameters,
             "tensors": call.tensors,
             "elements": call.elements,
             "bytes_touched": call.touched,
+            "check": subject.check(),
+        }
+        return found | self._times() if self.lab.settings.measures else found | {"emulated": True}
+
+    def _times(self) -> dict[str, Any]:
+        call, times = self.subject.call, self.seconds[1:]
+        found: dict[str, Any] = {
             "rounds": len(times),
             "seconds": spread(times, digits=6),
             "elements_per_second": spread([call.elements / t for t in times], digits=0),
-            "check": self.check(),
         }
-        if self.fold:
-            found["select_seconds"] = [full - fold for full, fold in zip(times, self.fold_seconds, strict=True)]
-            if min(found["select_seconds"]) > 0:  # else the noise is larger than what is measured
-                rates = [call.elements * self.models / t / point.threads for t in found["select_seconds"]]
-                found["selected_per_second_and_core"] = spread(rates, digits=0)
-            return found
-        share = [moved / t / copied for t, copied in zip(times, self.copy_rates, strict=True)]
-        in_cache = [moved / call.elements * self.small.elements / t for t in self.small_seconds]
+        copies = self.copy_rates[1:]
+        found["copy_gigabytes_per_second"] = spread([rate / 1e9 for rate in copies])
+        if self.subject.fold:
+            return found | self._selection(times, copies)
+        passes = call.tensors // len(self.subject.sets) * call.touched
         found |= {
-            "passes": round(moved / least, 3),
-            "gigabytes_per_second": spread([moved / t / 1e9 for t in times]),
-            "copy_gigabytes_per_second": spread([rate / 1e9 for rate in self.copy_rates]),
-            "share_of_copy": spread(share),
-            "in_cache_gigabytes_per_second": spread([rate / 1e9 for rate in in_cache]),
+            "passes": round(self.moved / passes, 3),
+            "gigabytes_per_second": spread([self.moved / t / 1e9 for t in times]),
+            "share_of_copy": spread([self.moved / t / rate for t, rate in zip(times, copies, strict=True)]),
         }
-        if self.torch_seconds:
-            pairs = list(zip(self.torch_seconds, times, strict=False))
-            found["torch_rounds"] = len(pairs)
-            found["torch_over_ours"] = spread([theirs / ours for theirs, ours in pairs])
+        if self.subject.small:
+            small = self.moved / call.elements * self.subject.small.elements
+            found["in_cache_gigabytes_per_second"] = spread([small / t / 1e9 for t in self.small_seconds[1:]])
+        for name, contender in self.contenders.items():
+            found |= contender.compared(times, name)
         return found
 
-
-def _append(to: list[float], value: float, counts: bool) -> None:
-    if counts:
-        to.append(value)
-
-
-def seconds(call: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    call()
-    return time.perf_counter() - begun
-
-
-def torch_size(dtype: str) -> int:
-    from kernel_calls import TORCH_DTYPES
-
-    return TORCH_DTYPES[dtype].itemsize
-
-
-@cache
-def sample(method: str, dtype: str, models: int) -> tuple[Any, Any]:
-    """A small merge and the bits that the documented operations give; None for them without an oracle."""
-    from cases import Case
-    from engine_calls import Merge, documented_bits
-    from oracle import ORACLES
-
-    tensors = Case(SAMPLE, "fine_tunes", models).tensors(dtype)
-    merge = Merge(tensors, settings(method, models), "sample", base_is_apart(method))
-    return merge, documented_bits(method, merge) if method in ORACLES else None
-
-
-@cache
-def compare_with_oracle(method: str, dtype: str, instruction_set: str, models: int) -> int:
-    """Merge a sample and compare every bit with what the oracle says; the number of elements, 0 without an oracle."""
-    from engine_calls import differing, run_engine
-
-    merge, expected = sample(method, dtype, models)
-    if expected is None:
-        return 0
-    outputs, _ = run_engine(method, [merge], instruction_set=instruction_set)
-    found = differing(outputs[0], expected)
-    assert not found, f"{method}, {dtype}, {instruction_set}: {found}"
-    return len(expected)
+    def _selection(self, times: list[float], copies: list[float]) -> dict[str, Any]:
+        """What a method with thresholds costs more than without: one pass over every model and the base."""
+        call = self.subject.call
+        found: dict[str, Any] = {
+            "select_seconds": [full - fold for full, fold in zip(times, self.fold_seconds[1:], strict=True)]
+        }
+        if min(found["select_seconds"]) > 0:  # else the noise is larger than what is measured
+            rates = [call.elements * self.subject.models / t for t in found["select_seconds"]]
+            found["selected_per_second_and_core"] = spread([r / (self.point.threads or 1) for r in rates], digits=0)
+            each = 2 * self.subject.sets[0].output.element_size()  # a model's element and the base's
+            shares = [rate * each / copied for rate, copied in zip(rates, copies, strict=True)]
+            found["selected_share_of_copy"] = spread(shares)
+        return found
