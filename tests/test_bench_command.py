@@ -17,6 +17,7 @@ from fusion_kernels.bench import Settings, runner
 from fusion_kernels.bench.aims import aims_table
 from fusion_kernels.bench.operations import OPERATIONS, OperationCall
 from fusion_kernels.bench.settings import points
+from fusion_kernels.bench.tables import kernel_tables
 from fusion_kernels.bench.tensor_sets import TORCH_DTYPES, TensorSet
 from fusion_kernels.cli import main
 from fusion_kernels.cli.bench import to_settings
@@ -193,3 +194,24 @@ def test_importing_it_needs_no_torch() -> None:
     script = "import fusion_kernels.bench, fusion_kernels.cli.bench, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT).returncode == 0
     assert bench.__all__ == ["Outcome", "Settings", "run"]
+
+
+def test_a_gpus_kernels_are_listed_with_the_share_of_the_collecting_pass() -> None:
+    rate = {"min": 1.0, "median": 1.0, "max": 1.0}
+    row = {
+        "entry": "ties", "method": "ties", "dtype": "BF16", "instruction_set": "cuda", "threads": 0, "models": 3,
+        "of": {"models": 3, "size": 10**9}, "elements": 10**9, "tensors": 1, "bytes_touched": 10 * 10**9, "rounds": 7,
+        "passes": 1.0, "gigabytes_per_second": rate, "share_of_copy": rate, "elements_per_second": rate, "check": {},
+        "copy_gigabytes_per_second": {"median": 3000.0},
+        "kernel_seconds": {"collect_kernel": 0.005, "fold_kernel": 0.004},
+    }  # fmt: skip
+    machine = {"processor": "P", "cpus": 1, "memory_bytes": 0, "kernel": "L", "instruction_sets": [], "python": "3"}
+    result = {
+        "benchmark": "kernels", "method": "ties", "quick": False, "cache_bytes": 1, "copy": {}, "rows": [row],
+        "device": {"kind": "cuda", "name": "NVIDIA H100"},
+        "machine": machine | {"fusion_kernels": "0", "date": "d", "commit": "c"},
+    }  # fmt: skip
+    text = "\n".join(kernel_tables([result]))
+    assert "collect_kernel 5 ms, 80 % of copy; fold_kernel 4 ms" in text
+    assert "| ties, thresholds and fold | 1,000,000,000 | ≤ 2.5 passes" in text
+    assert "### BF16, NVIDIA H100" in text

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from statistics import median
 
-__all__ = ["seconds", "spread"]
+__all__ = ["kernel_seconds", "seconds", "spread"]
 
 
 def seconds(call: Callable[[], object], device: str = "cpu") -> float:
@@ -25,6 +25,28 @@ def seconds(call: Callable[[], object], device: str = "cpu") -> float:
         end.record()
         end.synchronize()
         return float(begin.elapsed_time(end)) / 1e3
+
+
+def kernel_seconds(call: Callable[[], object]) -> dict[str, float]:
+    """Of each kernel that one call runs on a GPU, all its launches together, as torch's profiler sees them.
+
+    Empty where it sees none: a machine may not let processes trace its GPU.
+    """
+    import torch
+    from torch.profiler import ProfilerActivity, profile
+
+    try:
+        with profile(activities=[ProfilerActivity.CUDA]) as traced:
+            call()
+            torch.cuda.synchronize()
+    except RuntimeError:
+        return {}
+    found: dict[str, float] = {}
+    for event in traced.key_averages():
+        if event.device_time_total > 0:
+            name = event.key.partition("(")[0].rpartition("::")[2].partition("<")[0]
+            found[name] = found.get(name, 0.0) + event.device_time_total / 1e6
+    return found
 
 
 def spread(values: Sequence[float], digits: int = 4) -> dict[str, float]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from fusion_kernels.bench.clock import seconds, spread
+from fusion_kernels.bench.clock import kernel_seconds, seconds, spread
 from fusion_kernels.bench.settings import Point
 from fusion_kernels.bench.subjects import Laboratory, MethodSubject, OperationSubject, Subject
 
@@ -146,6 +146,8 @@ class Measurement:
         if self.subject.small:
             small = self.moved / call.elements * self.subject.small.elements
             found["in_cache_gigabytes_per_second"] = spread([small / t / 1e9 for t in self.small_seconds[1:]])
+        if self.lab.settings.kind == "cuda":
+            found["kernel_seconds"] = kernel_seconds(self.subject.call)
         for name, contender in self.contenders.items():
             found |= contender.compared(times, name)
         return found

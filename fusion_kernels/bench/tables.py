@@ -68,7 +68,7 @@ def kernel_tables(results: list[Result]) -> list[str]:
                 (row["copy_gigabytes_per_second"]["median"] for row in some if "share_of_copy" in row), default=0
             )
             parts.append(title + (f", copy {copy:.1f} GB/s" if copy else ""))
-            parts += [_table(some), *_selected(some), *_failed(some)]
+            parts += [_table(some), *_selected(some), *_kernels(some), *_failed(some)]
         if kind_of(found[0]) == "cuda":
             parts.append(aims_table(rows))
         parts.append("\n".join(f"- {line}" for line in unique(_machine_line(r) for r in found)))
@@ -192,6 +192,19 @@ def _selected(rows: list[Row]) -> list[str]:
     ]
     what = "Finding the thresholds (ties at density 0.2 less ties at density 1, within each round)"
     return [f"{what}: {', '.join(rates)}."] if rates else []
+
+
+def _kernels(rows: list[Row]) -> list[str]:
+    """What each kernel of ties takes of a merge, and the share of a copy that the pass over the deltas reaches."""
+    said = []
+    for row in rows:
+        if row["entry"] == "ties" and row.get("kernel_seconds"):
+            copy = row["copy_gigabytes_per_second"]["median"] * 1e9
+            read = 2 * row["models"] * row["bytes_touched"] / (row["models"] + 2)  # each model, each time with the base
+            for name, taken in sorted(row["kernel_seconds"].items(), key=lambda pair: -pair[1]):
+                share = f", {100 * read / taken / copy:.0f} % of copy" if name == "collect_kernel" else ""
+                said.append(f"{name} {1e3 * taken / row['tensors']:.3g} ms{share}")
+    return [f"Kernels of ties, by torch's profiler: {'; '.join(said)}."] if said else []
 
 
 def _failed(rows: list[Row]) -> list[str]:
