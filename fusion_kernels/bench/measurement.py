@@ -24,11 +24,13 @@ TORCH_PAUSE = 0.01  # seconds; OpenMP's threads go on spinning for a while after
 class Contender:
     """The subject in torch, a time for each round until its rounds or its seconds are used up."""
 
-    def __init__(self, lab: Laboratory, run: Callable[[int], torch.Tensor], sets: int) -> None:
+    def __init__(self, lab: Laboratory, subject: Subject, run: Callable[..., torch.Tensor], compiled: bool) -> None:
         self.settings = lab.settings
         self.seconds: list[float] = []
         self.failure = ""  # why there are none, or no more
-        self._run, self._sets = run, sets
+        self._run, self._subject = run, subject
+        self._sets = len(subject.sets)
+        self._warming = 2 if compiled else 1  # sets: what is compiled anew for the next one shows before it counts
         self._warm = False
 
     def turn(self) -> None:
@@ -40,7 +42,7 @@ class Contender:
         # A GPU's memory may not hold torch's temporaries, and not everything compiles: neither ends the benchmark.
         try:
             with torch.inference_mode():
-                taken = seconds(self._over_all if self._warm else lambda: self._run(0), self.settings.device)
+                taken = seconds(self._over, self.settings.device)
         except torch.OutOfMemoryError:
             self.failure = "out of memory"
         except Exception as error:
@@ -50,9 +52,9 @@ class Contender:
                 self.seconds.append(taken)
             self._warm = True
 
-    def _over_all(self) -> None:
-        for which in range(self._sets):
-            self._run(which)
+    def _over(self) -> None:
+        for which in range(self._sets if self._warm else self._warming):
+            self._run(*self._subject.torch_arguments(which))
 
     def compared(self, ours: list[float], name: str) -> dict[str, Any]:
         if not self.seconds:
@@ -79,10 +81,12 @@ class Measurement:
         self.contenders: dict[str, Contender] = {}
         best = point.instruction_set == lab.settings.all_instruction_sets()[-1] or point.is_operation
         if self.subject.torch is not None and best and lab.settings.torch_rounds and lab.settings.measures:
-            sets = len(self.subject.sets)
-            self.contenders["torch"] = Contender(lab, self.subject.torch, sets)
+            run = self.subject.torch
+            self.contenders["torch"] = Contender(lab, self.subject, run, compiled=False)
             if lab.settings.compile:
-                self.contenders["torch_compile"] = Contender(lab, torch.compile(self.subject.torch), sets)
+                torch.compiler.reset()  # who compiles one function too often is handed it as it is
+                compiled = torch.compile(run, dynamic=False)
+                self.contenders["torch_compile"] = Contender(lab, self.subject, compiled, compiled=True)
 
     def prepare(self) -> None:
         """The other contenders' turns of a round."""

@@ -172,9 +172,9 @@ class OperationCall:
                 self._results.append(run(tensors.models, signs))
         return self.touched * self._repeats
 
-    def torch(self, which: int) -> Tensor:
-        """The same in torch, on one set."""
-        return self.operation.torch(self.sets[which].models, self._signs[which])
+    def torch_arguments(self, which: int) -> tuple[list[Tensor], Tensor]:
+        """What the same in torch is called with for a set."""
+        return self.sets[which].models, self._signs[which]
 
     def poison(self) -> None:
         self._results = []
@@ -186,7 +186,8 @@ class OperationCall:
             if self.operation.agrees is not None:
                 right = self.operation.agrees(result, tensors.models, signs)
             else:
-                right = _within(result, self.torch(number), self.operation.roundings, tensors.models)
+                expected = self.operation.torch(tensors.models, signs)
+                right = _within(result, expected, self.operation.roundings, tensors.models)
             found += [] if right else [f"set {number} {NOT_AGREED}"]
         return found
 

@@ -89,7 +89,7 @@ class Laboratory:
 class MethodSubject:
     """A method of the engine, or a half of ties.
 
-    `call` is what is timed, `small` the same in cache, `fold` what is taken off; `torch` runs the same on one set.
+    `call` is what is timed, `small` the same in cache, `fold` what is taken off; `torch` is the same in torch.
     """
 
     def __init__(self, lab: Laboratory, point: Point) -> None:
@@ -110,7 +110,7 @@ class MethodSubject:
             elements = sum(tensors.output.numel() for tensors in small)
             self.small = self._call(small, repeats=max(1, self.call.elements // (4 * elements)))
         expression = EXPRESSIONS.get(self.method) if point.entry != SELECT else None
-        self.torch = None if expression is None else self._in_torch(expression)
+        self.torch = None if expression is None else _stored(expression)
         self.call.poison()
 
     def _call(self, sets: list[TensorSet], *, repeats: int = 1, density: float | None = None) -> HostCall | DeviceCall:
@@ -124,12 +124,9 @@ class MethodSubject:
             threads=point.threads, instruction_set=point.instruction_set, repeats=repeats,
         )  # fmt: skip
 
-    def _in_torch(self, expression: Callable[..., torch.Tensor]) -> Callable[[int], torch.Tensor]:
-        def run(which: int) -> torch.Tensor:
-            base, models = tensors_of(self.method, self.sets[which])
-            return expression(base, models, self.parameters).to(models[0].dtype)
-
-        return run
+    def torch_arguments(self, which: int) -> tuple[Any, ...]:
+        """What `torch` is called with for a set."""
+        return (*tensors_of(self.method, self.sets[which]), self.parameters)
 
     def check(self) -> dict[str, Any]:
         return self._lab.checks.method(self._point, self.method, self.parameters, self.call)
@@ -155,12 +152,24 @@ class OperationSubject:
             small = lab.small_sets(point, used)
             elements = sum(tensors.output.numel() for tensors in small)
             self.small = OperationCall(self.method, small, max(1, self.call.elements // (4 * elements)))
-        self.torch: Callable[[int], torch.Tensor] | None = self.call.torch
+        self.torch: Callable[..., torch.Tensor] | None = self.call.operation.torch
+
+    def torch_arguments(self, which: int) -> tuple[Any, ...]:
+        return self.call.torch_arguments(which)
 
     def check(self) -> dict[str, Any]:
         wrong = self.call.wrong()
         assert not wrong, f"{self._point}: {', '.join(wrong)}"
         return {"compared_with_torch": True}
+
+
+def _stored(expression: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """The expression with its result in the models' dtype."""
+
+    def run(base: torch.Tensor | None, models: list[torch.Tensor], parameters: dict[str, Any]) -> torch.Tensor:
+        return expression(base, models, parameters).to(models[0].dtype)
+
+    return run
 
 
 def _itemsize(dtype: str) -> int:

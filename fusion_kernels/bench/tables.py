@@ -99,7 +99,8 @@ def _on(threads: int, name: str) -> str:
 
 def _machine_line(result: Result) -> str:
     on = "" if kind_of(result) == "cpu" else f"{device_name(result)}; "
-    return f"{on}{machine_line(result['machine'])}; commit {result['machine']['commit']}"
+    commit = result["machine"]["commit"]
+    return f"{on}{machine_line(result['machine'])}" + (f"; commit {commit}" if commit else "")
 
 
 def _introduction(found: list[Result], rows: list[Row]) -> str:
@@ -148,7 +149,7 @@ def _table(rows: list[Row]) -> str:
     if not entries:
         return ""
     slower = unique(isa for by_isa in entries.values() for isa in list(by_isa)[1:])
-    best = next(iter(next(iter(entries.values()))))
+    best = " or ".join(unique(next(iter(by_isa)) for by_isa in entries.values()))
     head = ["method", "passes", f"GB/s, {best}", "of copy", "in cache", "bound by", "G elements/s"]
     lines = []
     for entry, by_isa in entries.items():
