@@ -16,19 +16,22 @@ __all__ = ["Recorder", "results_in"]
 
 
 class Recorder:
-    """Puts rows into files; the first row of a file in this run begins it anew."""
+    """Puts rows into files, of which `files` gets the paths; the first row of a file in this run begins it anew."""
 
-    def __init__(self, laboratory: Laboratory) -> None:
+    def __init__(self, laboratory: Laboratory, files: list[Path]) -> None:
         self._laboratory = laboratory
         self._machine = facts()
-        self._begun: dict[Path, list[dict[str, Any]]] = {}
+        self._files = files
+        self._rows: dict[Path, list[dict[str, Any]]] = {}
 
     def record(self, point: Point, row: dict[str, Any]) -> None:
         settings = self._laboratory.settings
         settings.out.mkdir(parents=True, exist_ok=True)
         path = settings.out / f"kernels-{self._kind()}-{_file_name(point.entry)}.json"
-        rows = self._begun.setdefault(path, [])
+        rows = self._rows.setdefault(path, [])
         rows.append(row)
+        if path not in self._files:
+            self._files.append(path)
         copies = {
             str(threads): {"way": copy.name, "gigabytes_per_second": {k: v / 1e9 for k, v in copy.candidates.items()}}
             for threads, copy in self._laboratory.copies.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -84,6 +85,7 @@ class _Watcher:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.files: list[Path] = []  # the results of this run
         self.failures: list[str] = []
         self.skipped: dict[str, list[str]] = {}
         self.current = ""
@@ -91,6 +93,7 @@ class _Watcher:
 
     def pytest_configure(self, config: pytest.Config) -> None:
         config.bench_settings = self.settings  # type: ignore[attr-defined]
+        config.bench_files = self.files  # type: ignore[attr-defined]
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self.current = _point_of(nodeid)
@@ -151,12 +154,11 @@ def _bar(watcher: _Watcher, wanted: int) -> Iterator[None]:
 
 
 def _report(settings: Settings, watcher: _Watcher) -> Outcome:
-    from fusion_kernels.bench.recording import results_in
     from fusion_kernels.bench.tables import kernel_tables
 
     notes = [f"{reason} (not run: {listing(points, limit=4)})" for reason, points in watcher.skipped.items()]
-    results = [result for result in results_in(settings.out) if result["benchmark"] == "kernels"]
-    files = sorted(settings.out.glob("kernels-*.json"))
+    files = list(watcher.files)
+    results = [json.loads(path.read_text()) for path in files]
     markdown = "\n\n".join(kernel_tables(results)) + "\n"
     if results:
         page = settings.out / "kernels.md"

@@ -24,8 +24,8 @@ def laboratory(request: pytest.FixtureRequest) -> Laboratory:
 
 
 @pytest.fixture(scope="session")
-def recorder(laboratory: Laboratory) -> Recorder:
-    return Recorder(laboratory)
+def recorder(request: pytest.FixtureRequest, laboratory: Laboratory) -> Recorder:
+    return Recorder(laboratory, request.config.bench_files)  # type: ignore[attr-defined]
 
 
 def test_point(benchmark: Any, laboratory: Laboratory, recorder: Recorder, point: Point) -> None:
