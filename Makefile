@@ -10,7 +10,7 @@ NATIVE_SOURCES := $(wildcard CMakeLists.txt cmake/* csrc/*/* csrc/*/*/*)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help environment build test pytest test-sanitize lint format demo bench bench-kernels docs check-cuda test-gpu clean
+.PHONY: help environment build test pytest test-sanitize lint format demo bench bench-kernels docs check-cuda check-sass test-gpu clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,11 @@ check-cuda: environment  ## compile the GPU kernels for sm_90, when nvcc is ther
 	    >/dev/null && $(BIN)/cmake --build build/check-cuda --target fk_device; \
 	else \
 	  echo "check-cuda did nothing: nvcc is not on PATH"; \
+	fi
+
+check-sass: check-cuda  ## read the machine code of the GPU kernels: wide loads, no spills, no contraction
+	@if command -v nvcc >/dev/null; then \
+	  $(PIP) nvidia-cuda-cuobjdump==13.5.37 nvidia-cuda-nvdisasm==13.5.37 && $(BIN)/python benchmarks/check_sass.py; \
 	fi
 
 clean:  ## remove what was built; .venv stays

@@ -12,9 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from checkpoints import LLAMA_70B, make, make_sparse, parameters
-from contenders import METHODS, ROOT, ours, recipe
-from machine import facts
-from measure import run, spread, warm
+from contenders import ROOT, ours, recipe
+from measure import run, warm
+
+from fusion_kernels.bench.clock import spread
+from fusion_kernels.bench.machine import facts
+from fusion_kernels.bench.methods import METHODS
 
 CONFIG: dict[str, object] = {"torch_dtype": "bfloat16"}
 

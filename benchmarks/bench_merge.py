@@ -19,10 +19,8 @@ from pathlib import Path
 from checkpoints import CheckpointSet, Llama, describe, llama, make
 from contenders import (
     MERGEKIT_OPTIONS,
-    METHODS,
     ROOT,
     Contender,
-    Method,
     find_mergekit,
     floor,
     inputs,
@@ -33,8 +31,11 @@ from contenders import (
     recipe,
 )
 from distance import distances
-from machine import facts
-from measure import Run, cool, run, spread, warm
+from measure import Run, cool, run, warm
+
+from fusion_kernels.bench.clock import spread
+from fusion_kernels.bench.machine import facts
+from fusion_kernels.bench.methods import METHODS, Method
 
 SAMPLED_TENSORS = 6
 
@@ -52,6 +53,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--no-peer", action="store_true", help="run without mergekit")
     parser.add_argument("--cold", action="store_true", help="drop the inputs from the page cache before every run")
     parser.add_argument("--option", action="append", default=[], help="passed to fusion-kernels merge, repeatable")
+    parser.add_argument("--peer-option", action="append", default=[], help="passed to mergekit-yaml, repeatable")
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "bench", help="for checkpoints and outputs")
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results")
     return parser.parse_args()
@@ -65,6 +67,7 @@ class Bench:
         self.method = method
         self.shape = llama(billions)
         self.peer = peer if method.peer else None
+        self.peer_options = [*MERGEKIT_OPTIONS, *arguments.peer_option]
         self.folder = arguments.folder.resolve()
         self.output = self.folder / "output"
         self.checkpoints = self.prepared(self.folder / f"llama-{billions:g}b", self.shape)
@@ -75,7 +78,7 @@ class Bench:
 
     def contenders(self, checkpoints: CheckpointSet) -> dict[str, Contender]:
         found = {"floor": floor(self.method, checkpoints), "ours": ours(*self.arguments.option)}
-        return found | ({"peer": mergekit(self.peer)} if self.peer else {})
+        return found | ({"peer": mergekit(self.peer, *self.peer_options)} if self.peer else {})
 
     def once(self, contender: Contender, checkpoints: CheckpointSet, keep: Path | None = None) -> Run:
         """One measured run; its output is deleted, or moved to `keep`."""
@@ -145,7 +148,7 @@ class Bench:
             "bytes_written": 2 * self.checkpoints.parameters,
             "options": self.arguments.option,
             "machine": facts(),
-            "peer": {**mergekit_versions(self.peer), "options": list(MERGEKIT_OPTIONS)} if self.peer else None,
+            "peer": {**mergekit_versions(self.peer), "options": self.peer_options} if self.peer else None,
             "summary": summary(startups, rounds, read + 2 * self.checkpoints.parameters),
             "check": {"tensors": names, **{label: distance.as_dict() for label, distance in found.items()}},
             "startup": {label: [r.as_dict() for r in runs] for label, runs in startups.items()},

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import numpy as np
 from checkpoints import CheckpointSet
-from contenders import Method, merged_models, settings
+from contenders import merged_models
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from cases import Tensors
 from engine_calls import Merge, run_oracle, wider
 from oracle.formats import decode, encode
+
+from fusion_kernels.bench.methods import Method, settings
 
 SEED = 0  # of a merge for which nobody says another
 LARGEST = 1 << 24  # elements; the oracle holds a whole tensor of every model in float64

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 SAMPLE_SECONDS = 0.005
 
@@ -104,12 +103,3 @@ def cool(files: Iterable[Path]) -> None:
     for path in files:
         with open(path, "rb") as stream:
             os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def spread(values: Sequence[float], digits: int = 4) -> dict[str, float]:
-    """The smallest, the median and the largest, as results state ratios and times."""
-    return {
-        "min": round(min(values), digits),
-        "median": round(median(values), digits),
-        "max": round(max(values), digits),
-    }

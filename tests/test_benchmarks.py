@@ -31,7 +31,7 @@ def test_the_pages_are_generated_from_the_results() -> None:
 
 @pytest.mark.usefixtures("importable")
 def test_a_small_benchmark_times_and_checks_every_method(tmp_path: Path) -> None:
-    from contenders import METHODS
+    from fusion_kernels.bench.methods import METHODS
 
     folders = ["--folder", str(tmp_path / "work"), "--results", str(tmp_path)]
     once = ["--sizes", "0.001", "--rounds", "1", "--startup-rounds", "1", "--no-peer"]
@@ -45,7 +45,8 @@ def test_a_small_benchmark_times_and_checks_every_method(tmp_path: Path) -> None
         assert len(result["rounds"]) == 1
         assert result["summary"]["peak_anonymous"]["ours"] > 1 << 20
     page, readme = tmp_path / "page.md", tmp_path / "readme.md"
-    readme.write_text("before\n<!-- benchmark-table -->\n<!-- /benchmark-table -->\nafter\n")
+    devices = "<!-- device-table -->\n<!-- /device-table -->\n"
+    readme.write_text(f"before\n<!-- benchmark-table -->\n<!-- /benchmark-table -->\nafter\n{devices}")
     assert run("report.py", "--results", str(tmp_path), "--page", str(page), "--readme", str(readme)).returncode == 0
     assert "| ties |" in page.read_text()
     assert readme.read_text().startswith("before\n<!-- benchmark-table -->\n| method |")

@@ -14,6 +14,8 @@ from cases import Case
 from engine_calls import Merge, method_table, model_count, registered, run_oracle, wider
 
 from fusion_kernels._native import native
+from fusion_kernels.bench.methods import METHODS, settings
+from fusion_kernels.bench.torch_expressions import EXPRESSIONS, random, ranked
 
 ROOT = Path(__file__).resolve().parent.parent
 BENCHMARKS = ROOT / "benchmarks"
@@ -25,22 +27,20 @@ BASES = [
 ]
 
 
+MARKS = "".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in ("benchmark-table", "device-table"))
+
+
 def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(BENCHMARKS / script), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT)
-
-
-@pytest.fixture
-def importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
 
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The folder of a quick run over every method, and what it printed."""
     folder = tmp_path_factory.mktemp("kernels")
-    small = ["--quick", "--dtypes", "BF16", "--threads", "1", "2"]
-    done = run("bench_kernels.py", *small, "--results", str(folder), "--pictures", str(folder / "pictures"))
+    small = ["--quick", "--method", "all", "--dtype", "BF16", "--threads", "1,2", "--no-compile"]
+    done = run("bench_kernels.py", *small, "--out", str(folder))
     assert done.returncode == 0, done.stdout + done.stderr
     return folder, done.stdout
 
@@ -51,6 +51,7 @@ def test_every_method_is_timed_and_checked_on_every_instruction_set(quick: tuple
     for result in results:
         assert result["machine"]["date"]
         assert result["machine"]["instruction_sets"] == native().instruction_sets()
+        assert result["device"]["kind"] == "cpu"
         assert result["copy"]["1"]["way"] in result["copy"]["1"]["gigabytes_per_second"]
         assert {(row["instruction_set"], row["threads"]) for row in result["rows"]} == {
             (isa, threads) for isa in native().instruction_sets() for threads in (1, 2)
@@ -82,41 +83,21 @@ def test_the_table_and_the_pictures_show_what_was_measured(quick: tuple[Path, st
     assert "### BF16, one core, copy " in printed
     assert "\n| linear | 1.00 | " in printed
     for name in ("kernels-1.png", "kernels-2.png"):
-        picture = (folder / "pictures" / name).read_bytes()
+        picture = (folder / name).read_bytes()
         assert picture.startswith(b"\x89PNG")
         assert len(picture) > 20_000
     page, readme = tmp_path / "page.md", tmp_path / "readme.md"
-    readme.write_text("<!-- benchmark-table -->\n<!-- /benchmark-table -->\n")
+    readme.write_text(MARKS)
     assert run("report.py", "--results", str(folder), "--page", str(page), "--readme", str(readme)).returncode == 0
     table = printed[printed.index("### BF16, one core") : printed.index("### BF16, 2 threads")]
     assert table in page.read_text()
 
 
-def test_pytest_benchmark_runs_it_too(tmp_path: Path) -> None:
-    chosen = "test_kernels[linear-BF16-base-1]"
-    result = tmp_path / "benchmark.json"
-    driver = (
-        "import sys, pytest; sys.path.insert(0, 'benchmarks'); import bench_kernels, kernel_measure as k;"
-        f"s = k.Settings(quick=True, rounds=2, torch_rounds=0, results=k.Path({str(tmp_path)!r}));"
-        f"sys.exit(pytest.main(['benchmarks/bench_kernels.py::{chosen}', '--benchmark-json={result}', '-q'],"
-        " plugins=[bench_kernels.Chosen(s)]))"
-    )
-    done = subprocess.run([sys.executable, "-c", driver], capture_output=True, text=True, timeout=300, cwd=ROOT)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (benchmark,) = json.loads(result.read_text())["benchmarks"]
-    assert benchmark["stats"]["rounds"] == 2
-    assert benchmark["extra_info"]["share_of_copy"]["median"] > 0
-
-
-@pytest.mark.usefixtures("importable")
 @pytest.mark.parametrize(
     ("method", "base"), BASES, ids=lambda value: value if isinstance(value, str) else f"base={value}"
 )
 def test_torch_expressions_are_the_methods(method: str, base: bool) -> None:
     """On float32 numbers without equals. Random draws are torch's own, so where there are any everything is kept."""
-    from contenders import METHODS, settings
-    from torch_expressions import EXPRESSIONS
-
     models = model_count(method, 3)
     tensors = Case((24, 65), "unrelated" if method == "slerp" else "fine_tunes", models).tensors("F32")
     parameters = settings(method, models)
@@ -129,11 +110,8 @@ def test_torch_expressions_are_the_methods(method: str, base: bool) -> None:
     np.testing.assert_allclose(got.double().numpy(), expected.astype(np.float64), rtol=2e-5, atol=2e-7)
 
 
-@pytest.mark.usefixtures("importable")
 @pytest.mark.parametrize("density", [0.2, 0.7])
 def test_random_sparsifiers_of_torch_keep_their_share(density: float) -> None:
-    from torch_expressions import random, ranked
-
     torch.manual_seed(0)
     delta = torch.randn(64, 4096)
     parameters = {"density": [density], "epsilon": [0.15]}
@@ -143,10 +121,7 @@ def test_random_sparsifiers_of_torch_keep_their_share(density: float) -> None:
     assert kept[magnitude > 1].mean() > kept[magnitude < 0.2].mean() + 0.1
 
 
-@pytest.mark.usefixtures("importable")
 def test_every_parameter_of_every_method_has_a_value() -> None:
-    from contenders import settings
-
     for name, description in method_table().items():
         values = settings(name, 2)
         assert set(values) == {parameter["name"] for parameter in description["parameters"]}

@@ -13,6 +13,10 @@
 
 namespace fk {
 
+inline constexpr int kPhiloxRounds = 10;
+inline constexpr uint32_t kPhiloxMultiplier0 = 0xD2511F53u, kPhiloxMultiplier1 = 0xCD9E8D57u;
+inline constexpr uint32_t kPhiloxWeyl0 = 0x9E3779B9u, kPhiloxWeyl1 = 0xBB67AE85u;
+
 inline uint64_t draw_key(uint64_t seed, uint64_t model, std::string_view tensor) {
   uint64_t hash = 0xcbf29ce484222325u;
   const auto add = [&](uint8_t byte) { hash = (hash ^ byte) * 0x100000001b3u; };

@@ -1,11 +1,9 @@
 // philox.hpp: a span's random draws (see core/draws.hpp), several counters at once.
 #pragma once
+#include "core/draws.hpp"
 #include "cpu/lanes.hpp"
 
 namespace fk {
-
-inline constexpr uint32_t kPhiloxMultipliers[2] = {0xD2511F53u, 0xCD9E8D57u};
-inline constexpr uint32_t kPhiloxWeyl[2] = {0x9E3779B9u, 0xBB67AE85u};
 
 // 64-bit lanes of which the low 32 bits count, half as many as floats: a product needs both halves.
 template <int W>
@@ -45,17 +43,17 @@ template <class U, int calls>
 FK_FN void philox(PhiloxWords<U> (&state)[calls], uint64_t key) {
   uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
 #pragma GCC unroll 10
-  for (int round = 0; round < 10; ++round) {
+  for (int round = 0; round < kPhiloxRounds; ++round) {
 #pragma GCC unroll 4
     for (auto& [x] : state) {
-      const U p0 = multiply_words(x[0], kPhiloxMultipliers[0]), p1 = multiply_words(x[2], kPhiloxMultipliers[1]);
+      const U p0 = multiply_words(x[0], kPhiloxMultiplier0), p1 = multiply_words(x[2], kPhiloxMultiplier1);
       x[0] = (p1 >> 32) ^ x[1] ^ uint64_t(k0);
       x[2] = (p0 >> 32) ^ x[3] ^ uint64_t(k1);
       x[1] = p1;
       x[3] = p0;
     }
-    k0 += kPhiloxWeyl[0];
-    k1 += kPhiloxWeyl[1];
+    k0 += kPhiloxWeyl0;
+    k1 += kPhiloxWeyl1;
   }
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 #include <cuda_runtime.h>
 
-#include "core/portable.hpp"
+#include "core/draws.hpp"
 #include "cuda/tuning.cuh"
 
 namespace fk::cuda {
@@ -15,14 +15,14 @@ struct EightDraws {
 __device__ __forceinline__ EightDraws draw_eight(uint64_t key, uint64_t block) {
   uint32_t x0 = uint32_t(block), x1 = uint32_t(block >> 32), x2 = 0, x3 = 0;
   uint32_t k0 = uint32_t(key), k1 = uint32_t(key >> 32);
-  for (int round = 0; round < 10; ++round) {
-    const uint64_t p0 = uint64_t(x0) * 0xD2511F53u, p1 = uint64_t(x2) * 0xCD9E8D57u;
+  for (int round = 0; round < kPhiloxRounds; ++round) {
+    const uint64_t p0 = uint64_t(x0) * kPhiloxMultiplier0, p1 = uint64_t(x2) * kPhiloxMultiplier1;
     x0 = uint32_t(p1 >> 32) ^ x1 ^ k0;
     x2 = uint32_t(p0 >> 32) ^ x3 ^ k1;
     x1 = uint32_t(p1);
     x3 = uint32_t(p0);
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
+    k0 += kPhiloxWeyl0;
+    k1 += kPhiloxWeyl1;
   }
   return {{x0, x1, x2, x3}};
 }

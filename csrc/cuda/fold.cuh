@@ -166,7 +166,7 @@ __device__ __forceinline__ IntOf<T> fold_eight(const FoldTensor& tensor, int64_t
 }
 
 template <class M, class T, int F, int K>
-__global__ void __launch_bounds__(kThreads) fold_kernel(FoldBatch batch) {
+__global__ void __launch_bounds__(kThreads, resident_blocks(K)) fold_kernel(FoldBatch batch) {
   for (int64_t chunk = blockIdx.x; chunk < batch.chunks; chunk += gridDim.x) {
     const FoldTensor& tensor = tensor_of(batch.tensors, batch.count, chunk);
     const int64_t start = (chunk - tensor.first_chunk) * kChunk;

@@ -103,15 +103,12 @@ void FoldMerge::add(MaskBatch& batch, std::vector<MaskTensor>& list, MaskTensor 
 }
 
 // A model's limits where nothing is searched for, or the search that will find them.
-void FoldMerge::limit(const CutSearch& search, int64_t rank, bool keeps_all, bool f64, Limit* here, Limit* there,
+void FoldMerge::limit(const CutSearch& search, int64_t rank, bool f64, Limit* here, Limit* there,
                       std::vector<CutSearch>& searches) {
-  const int64_t highest = f64 ? INT64_MAX : INT32_MAX;
-  if (keeps_all) {
-    *here = {-1, rank > 0 ? -1 : highest, rank > 0 ? -1 : highest};
-  } else if (rank <= 0) {
-    *here = {-1, highest, highest};
-  } else if (rank >= search.n) {
-    *here = {-1, -1, 0};
+  if (rank <= 0 || rank >= search.n) {
+    const int64_t exceeded_by_none = f64 ? INT64_MAX : INT32_MAX, exceeded_by_all = -1;
+    const int64_t everywhere = rank <= 0 ? exceeded_by_none : exceeded_by_all;
+    *here = {-1, everywhere, everywhere};
   } else {
     searches.push_back(search);
     CutSearch& asked = searches.back();
@@ -133,8 +130,8 @@ FoldMerge::Limits FoldMerge::limits(const CutSearch& search, const Values& value
     const std::vector<int64_t> ranks = cut_ranks(method_.sparsifier, values, k, search.n);
     CutSearch of_model = search;
     of_model.model = k;
-    limit(of_model, ranks[0], ranks[0] == search.n, f64, above.here + k, above.there + k, searches);
-    if (band) limit(of_model, ranks[1], ranks[1] == 0, f64, ceiling.here + k, ceiling.there + k, searches);
+    limit(of_model, ranks[0], f64, above.here + k, above.there + k, searches);
+    if (band) limit(of_model, ranks[1], f64, ceiling.here + k, ceiling.there + k, searches);
   }
   return {above.there, ceiling.there};
 }

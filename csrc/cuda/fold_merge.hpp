@@ -31,7 +31,7 @@ class FoldMerge {
   void describe_factors(Passes& passes, size_t i);
   void describe_model_cuts(const std::vector<ResidentTensor>& tensors);
   Limits limits(const CutSearch& search, const Values& values, int models, bool f64, std::vector<CutSearch>& searches);
-  void limit(const CutSearch& search, int64_t rank, bool keeps_all, bool f64, Limit* here, Limit* there,
+  void limit(const CutSearch& search, int64_t rank, bool f64, Limit* here, Limit* there,
              std::vector<CutSearch>& searches);
   static void add(MaskBatch& batch, std::vector<MaskTensor>& list, MaskTensor mask, int64_t chunks);
 

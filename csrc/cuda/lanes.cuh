@@ -43,7 +43,7 @@ __device__ __forceinline__ P in_global_memory(P pointer) {
   return pointer;
 }
 
-// At once, and not to stay in the cache: nobody reads a result soon.
+// As one word, whatever it was put together from, and not to stay in the cache: nobody reads a result soon.
 template <class Word>
 __device__ __forceinline__ void store_word(Word* place, const Word& word) {
 #if defined(__CUDA_ARCH__)
@@ -82,22 +82,10 @@ __device__ __forceinline__ void store_eight(void* array, int64_t i, int64_t n, b
   FK_UNROLL
   for (int j = 0; j < kEight; ++j) codes[j] = encode_code<D, T>(values[j]);
   if (whole) {
-    // Word by word: copied as memory, the codes would be stored in pieces of their own alignment.
-    uint32_t parts[2 * size_of(D)] = {};
+    typename W::Word words[W::count];
+    memcpy(words, codes, sizeof words);
     FK_UNROLL
-    for (int j = 0; j < kEight; ++j) {
-      const int bit = j * 8 * size_of(D);
-      parts[bit / 32] |= static_cast<uint32_t>(codes[j]) << bit % 32;
-      if constexpr (size_of(D) == 8) parts[bit / 32 + 1] = static_cast<uint32_t>(codes[j] >> 32);
-    }
-    FK_UNROLL
-    for (int word = 0; word < W::count; ++word) {
-      auto* const place = reinterpret_cast<typename W::Word*>(to) + word;
-      if constexpr (size_of(D) == 1)
-        store_word(place, uint2{parts[0], parts[1]});
-      else
-        store_word(place, uint4{parts[4 * word], parts[4 * word + 1], parts[4 * word + 2], parts[4 * word + 3]});
-    }
+    for (int word = 0; word < W::count; ++word) store_word(reinterpret_cast<typename W::Word*>(to) + word, words[word]);
   } else {
     FK_UNROLL
     for (int j = 0; j < kEight; ++j)

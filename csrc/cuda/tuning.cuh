@@ -14,6 +14,11 @@ inline constexpr int64_t kSample = 32768;         // magnitudes that bracket a c
 inline constexpr int64_t kFewestEntries = 16384;  // room for what a bracket holds; smaller tensors are one block's work
 inline constexpr int64_t kShortRowsAtOnce = 65535;  // whose cuts one round of launches finds: one block's work each
 inline constexpr int64_t kLongRowsAtOnce = 128;     // the same of rows that need room to search in
+
+// Blocks of a fold over K models that a processor must have room for at once; 0: the compiler decides. Over any number
+// of models (K = 0) it would spill a few registers to fit one block more.
+constexpr int resident_blocks(int K) { return K == 0 ? 1 : 0; }
+
 constexpr int64_t pieces(int64_t n, int64_t size) { return (n + size - 1) / size; }
 
 constexpr int64_t entries_for(int64_t n) {  // room beyond which more saves nothing: twice what a bracket holds

@@ -12,6 +12,7 @@ import typer
 
 from fusion_kernels.cli import output
 from fusion_kernels.cli.arguments import Arguments, UsageError, for_merge, recipe_text
+from fusion_kernels.cli.bench import bench
 from fusion_kernels.cli.options import Load, complete_method, load_files, with_merge_arguments
 
 INTERRUPTED = 130  # what some versions of typer turn Ctrl-C into, without a word
@@ -151,6 +152,9 @@ def methods(
     load_files(load)
     catalogue.print_methods(name, json=json)
     return 0
+
+
+application.command(name="bench")(bench)
 
 
 @application.command()

@@ -6,7 +6,9 @@ Needs that machine's own Python, torch, CMake, ninja, pybind11, nvcc and pytest,
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -41,6 +43,7 @@ def main() -> int:
         report = arguments.out / f"{stage}.txt"
         with report.open("w") as log:
             code = run(stage, arguments, log)
+        collect(stage, arguments)
         seconds = time.perf_counter() - started
         print(f"{stage}: {'passed' if code == 0 else f'FAILED ({code})'} in {seconds:.0f} s; {report}", flush=True)
         if code != 0:
@@ -99,13 +102,29 @@ def commands(stage: str, arguments: argparse.Namespace) -> list[list[str]]:
             return [few]
         tools = (["--tool", "memcheck"], ["--tool", "racecheck"])
         return [["compute-sanitizer", *tool, "--error-exitcode", "9", *few] for tool in tools]
+    results = str(results_of(stage, arguments))
     if stage == "bench":
-        small = ["--elements", "65536", "--rounds", "2"] if arguments.backend == "EMULATED" else []
-        return [[python, "benchmarks/bench_device.py", "--results", str(arguments.out), *small]]
+        return [[python, "-m", "tests.gpu.bench", results, "--backend", arguments.backend]]
     billions = "0.002" if arguments.backend == "EMULATED" else "0.5"
     device = "emulated" if arguments.backend == "EMULATED" else "cuda"
-    merge = [python, "benchmarks/bench_merge.py", "--no-peer", "--methods", "ties", "linear", "slerp", "--rounds", "3"]
-    return [[*merge, "--sizes", billions, "--option=--device", f"--option={device}", "--results", str(arguments.out)]]
+    merge = [python, "benchmarks/bench_merge.py", "--methods", "ties", "linear", "slerp", "--rounds", "3"]
+    options = ["--option=--device", f"--option={device}", "--peer-option=--cuda"]
+    return [[*merge, "--sizes", billions, *options, "--results", results]]
+
+
+def results_of(stage: str, arguments: argparse.Namespace) -> Path:
+    """Where a stage leaves its results; the reports get them in one file."""
+    return Path(arguments.folder) / "results" / stage
+
+
+def collect(stage: str, arguments: argparse.Namespace) -> None:
+    """All results of a stage as one JSON file among the reports, and its picture."""
+    folder = results_of(stage, arguments)
+    found = [json.loads(path.read_text()) for path in sorted(folder.rglob("*.json"))]
+    if found:
+        (arguments.out / f"{stage}.json").write_text(json.dumps(found, indent=1) + "\n")
+    for picture in sorted(folder.glob("*.png"))[:1]:
+        shutil.copy(picture, arguments.out / f"{stage}.png")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]  # of a checkout
 MEASURED = ("csrc", "fusion_kernels", "CMakeLists.txt")
 
 
@@ -17,7 +17,7 @@ def facts() -> dict[str, object]:
     """Machine, versions and date of this run."""
     from fusion_kernels._native import native
 
-    processor = {}
+    processor: dict[str, str] = {}
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         key, _, value = line.partition(":")
         processor.setdefault(key.strip(), value.strip())
@@ -38,7 +38,12 @@ def facts() -> dict[str, object]:
 
 
 def commit() -> str:
-    """The commit that was measured; with a "+" where its sources have changes that are not committed."""
+    """The commit that was measured; with a "+" where its sources have changes that are not committed.
+
+    Empty where the package is installed without its sources.
+    """
+    if not (ROOT / "csrc").is_dir():
+        return ""
 
     def git(*words: str) -> str:
         answer = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)

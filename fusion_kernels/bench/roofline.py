@@ -1,4 +1,4 @@
-"""Draws what bench_kernels.py measured: each kernel under its roofs, and its share of the copy beside torch's.
+"""Draws what was measured of kernels: each kernel under its roofs, and its share of the copy beside torch's.
 
 The roofline is measured, not modelled: to the right goes what a kernel moves when its tensors are in cache, where only
 its arithmetic holds it back, upwards what it moves when they are in memory. Above the slanted roof lie methods that
@@ -11,67 +11,86 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from report_kernels import best_rows
+from fusion_kernels.bench.tables import best_rows, device_name, kind_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Row = dict[str, Any]
 
-COLOURS = {"avx512": "#1b3a6b", "avx2": "#2a78b8", "base": "#58b09c", "scalar": "#a9b0b8"}
+COLOURS = {"cuda": "#1b3a6b", "avx512": "#1b3a6b", "avx2": "#2a78b8", "base": "#58b09c", "scalar": "#a9b0b8"}
 TORCH = "#e07a3f"
+CONTENDERS = {"torch": (TORCH, "D"), "torch_compile": (TORCH, "s")}
 ROOF = "#30343a"
 QUIET = "#8a9099"
 PANEL = 6.4  # inches
+ROOFS = 4.4
 DOTS = 150  # per inch
 
 
 def draw(results: Iterable[dict[str, Any]], folder: Path) -> list[Path]:
-    """One picture for each number of threads in `folder`; the paths, none where nothing was measured."""
+    """A picture for each device and number of threads in `folder`; the paths, none where nothing was measured."""
+    drawn: list[Path] = []
     results = list(results)
-    rows = [row for result in results for row in result["rows"] if "share_of_copy" in row]
-    if not rows:
-        return []
-    folder.mkdir(parents=True, exist_ok=True)
-    machine = results[0]["machine"]
-    threads = sorted({row["threads"] for row in rows})
-    return [_figure([r for r in rows if r["threads"] == t], machine, t, folder / f"kernels-{t}.png") for t in threads]
+    for name in dict.fromkeys(device_name(result) for result in results):
+        found = [result for result in results if device_name(result) == name]
+        rows = [row for result in found for row in result["rows"] if "share_of_copy" in row]
+        for threads in sorted({row["threads"] for row in rows}):
+            some = [row for row in rows if row["threads"] == threads]
+            path = folder / (f"kernels-{threads}.png" if threads else f"kernels-{kind_of(found[0])}.png")
+            drawn.append(_figure(some, _title(found[0], threads), path))
+    return drawn
 
 
-def _figure(rows: list[Row], machine: dict[str, Any], threads: int, path: Path) -> Path:
+def _title(result: dict[str, Any], threads: int) -> str:
+    machine = result["machine"]
+    on = "a GPU" if threads == 0 else "one core" if threads == 1 else f"{threads} threads"
+    device = machine["processor"] if kind_of(result) == "cpu" else device_name(result)
+    return f"Merge kernels on {on}: {device}, fusion_kernels {machine['fusion_kernels']}, {machine['date']}"
+
+
+def _figure(rows: list[Row], title: str, path: Path) -> Path:
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    style = {
+    style: dict[Any, Any] = {
         "font.family": "sans-serif", "font.size": 9, "axes.edgecolor": QUIET, "axes.labelcolor": ROOF,
         "xtick.color": QUIET, "ytick.color": ROOF, "axes.spines.top": False, "axes.spines.right": False,
     }  # fmt: skip
-    dtypes = sorted({row["dtype"] for row in rows})
-    entries = len(best_rows(rows))
-    heights = (4.4, 0.9 + 0.27 * entries)
+    panels = sorted({_panel(row) for row in rows})
+    cached = all("in_cache_gigabytes_per_second" in row for row in rows)
+    heights = ([ROOFS] if cached else []) + [0.9 + 0.27 * len(best_rows(rows))]
+    path.parent.mkdir(parents=True, exist_ok=True)
     with pyplot.rc_context(style):
         figure, axes = pyplot.subplots(
-            2, len(dtypes), squeeze=False, figsize=(PANEL * len(dtypes), sum(heights) + 1.0),
+            len(heights), len(panels), squeeze=False, figsize=(PANEL * len(panels), sum(heights) + 1.0),
             gridspec_kw={"height_ratios": heights}, layout="constrained",
         )  # fmt: skip
-        for column, dtype in enumerate(dtypes):
-            some = [row for row in rows if row["dtype"] == dtype]
-            _roofs(axes[0, column], some, dtype)
-            _shares(axes[1, column], some, legend=column == 0)
-        cores = "one core" if threads == 1 else f"{threads} threads"
-        figure.suptitle(
-            f"Merge kernels on {cores}: {machine['processor']}, fusion_kernels {machine['fusion_kernels']}, "
-            f"{machine['date']}",
-            fontsize=11, fontweight="bold", color=ROOF,
-        )  # fmt: skip
+        for column, panel in enumerate(panels):
+            some = [row for row in rows if _panel(row) == panel]
+            if cached:
+                _roofs(axes[0, column], some)
+            axes[0, column].set_title(_named(panel, panels), loc="left", fontweight="bold", color=ROOF)
+            _shares(axes[-1, column], some, legend=column == 0)
+        figure.suptitle(title, fontsize=11 if len(panels) > 1 else 9, fontweight="bold", color=ROOF)
         figure.savefig(path, dpi=DOTS, facecolor="white")
         pyplot.close(figure)
     return path
 
 
-def _roofs(axes: Axes, rows: list[Row], dtype: str) -> None:
+def _panel(row: Row) -> tuple[str, int, int]:
+    return row["dtype"], row["of"]["models"], row["of"]["size"]
+
+
+def _named(panel: tuple[str, int, int], panels: list[tuple[str, int, int]]) -> str:
+    dtype, models, size = panel
+    alone = sum(other[0] == dtype for other in panels) == 1
+    return dtype if alone else f"{dtype}, K = {models}, {size:,} elements"
+
+
+def _roofs(axes: Axes, rows: list[Row]) -> None:
     """Memory against cache, both in GB/s, with the two roofs and a name for each kernel of the best instruction set."""
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
@@ -99,7 +118,6 @@ def _roofs(axes: Axes, rows: list[Row], dtype: str) -> None:
         axis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("GB/s with the tensors in cache: what its arithmetic allows")
     axes.set_ylabel("GB/s from memory")
-    axes.set_title(dtype, loc="left", fontweight="bold", color=ROOF)
 
 
 def _names(axes: Axes, points: list[tuple[float, float, str]]) -> None:
@@ -126,13 +144,14 @@ def _shares(axes: Axes, rows: list[Row], *, legend: bool) -> None:
     for place, by_isa in enumerate(methods.values()):
         best = next(iter(by_isa.values()))
         shares = {isa: 100 * row["share_of_copy"]["median"] for isa, row in by_isa.items()}
-        if "torch_over_ours" in best:
-            shares["torch"] = 100 * best["share_of_copy"]["median"] / best["torch_over_ours"]["median"]
+        for name in CONTENDERS:
+            if (ratio := best.get(f"{name}_over_ours")) is not None:
+                shares[name] = 100 * best["share_of_copy"]["median"] / ratio["median"]
         axes.plot([min(shares.values()), max(shares.values())], [place, place], color="#dfe3e8", linewidth=2, zorder=1)
         for name, share in shares.items():
-            colour, marker = (TORCH, "D") if name == "torch" else (COLOURS.get(name, QUIET), "o")
+            colour, marker = CONTENDERS.get(name, (COLOURS.get(name, QUIET), "o"))
             (labels[name],) = axes.plot(
-                share, place, marker, color=colour, markersize=5 if name == "torch" else 7,
+                share, place, marker, color=colour, markersize=5 if name in CONTENDERS else 7,
                 markeredgecolor="white", markeredgewidth=0.6, linestyle="none", zorder=3,
             )  # fmt: skip
         if "torch" in shares:
@@ -149,9 +168,10 @@ def _shares(axes: Axes, rows: list[Row], *, legend: bool) -> None:
     axes.grid(axis="x", color="#eceff2", zorder=0)
     axes.set_xlabel("% of copy; × how many times as long torch takes")
     if legend:
-        order = [name for name in (*COLOURS, "torch") if name in labels]
+        order = [name for name in (*COLOURS, *CONTENDERS) if name in labels]
+        names = [name.replace("_", ".") for name in order]
         axes.legend(
-            [labels[name] for name in order], order, loc="lower right", ncols=len(order), frameon=False, fontsize=8,
+            [labels[name] for name in order], names, loc="lower right", ncols=len(order), frameon=False, fontsize=8,
             bbox_to_anchor=(1.0, 1.0), columnspacing=1.0, handletextpad=0.2,
         )  # fmt: skip
 

@@ -1,7 +1,7 @@
-"""How fast this machine copies memory: the best of three ways, on a given number of threads.
+"""How fast a device copies memory: what every kernel is compared with. Bytes are counted as read and as written.
 
-The three are the C library's memcpy on one share of the buffer per thread, torch's copy_, and the engine's own job that
-copies a tensor. Bytes are counted as read and as written.
+The processor by the best of three ways, on a given number of threads: the C library's memcpy on one share of the buffer
+per thread, torch's copy_, and the engine's own job that copies a tensor. A GPU by torch's copy_ within its memory.
 """
 
 from __future__ import annotations
@@ -14,10 +14,33 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from fusion_kernels.bench.clock import seconds
+
 CALIBRATION_ROUNDS = 5
+SMALLEST_ON_DEVICE = 1 << 30  # bytes; less is over before a GPU's memory is at full speed
 
 
-class Copy:
+class DeviceCopy:
+    """A copy of `size` bytes within a GPU's memory, again and again."""
+
+    name = "torch copy_"
+
+    def __init__(self, size: int, device: str) -> None:
+        import torch
+
+        size = max(size, SMALLEST_ON_DEVICE)
+        self._device = device
+        self._source = torch.ones(size, dtype=torch.uint8, device=device)
+        self._target = torch.zeros(size, dtype=torch.uint8, device=device)
+        self.candidates = {self.name: max(self() for _ in range(CALIBRATION_ROUNDS))}
+        assert bool((self._target == 1).all()), f"{self.name} did not copy"
+
+    def __call__(self) -> float:
+        """Copy once; bytes read and written per second."""
+        return 2 * self._source.numel() / seconds(lambda: self._target.copy_(self._source), self._device)
+
+
+class HostCopy:
     """A copy of `size` bytes, again and again, by the way that proved fastest."""
 
     def __init__(self, size: int, threads: int) -> None:

@@ -43,14 +43,15 @@ def passthrough(base: Tensor | None, models: list[Tensor], p: Parameters) -> Ten
 
 
 def trimmed_mean(base: Tensor | None, models: list[Tensor], p: Parameters) -> Tensor:
-    return _middle(models, min(floor(p["trim"] * len(models)), (len(models) - 1) // 2))
+    return without_extremes(models, p["trim"])
 
 
 def median(base: Tensor | None, models: list[Tensor], p: Parameters) -> Tensor:
-    return _middle(models, (len(models) - 1) // 2)
+    return without_extremes(models, 0.5)
 
 
-def _middle(models: list[Tensor], dropped: int) -> Tensor:
+def without_extremes(models: list[Tensor], trim: float) -> Tensor:
+    dropped = min(floor(trim * len(models)), (len(models) - 1) // 2)
     ordered = torch.stack([wide(x) for x in models]).sort(dim=0).values
     return ordered[dropped : len(models) - dropped].mean(dim=0)
 
@@ -120,7 +121,7 @@ def added(base: Tensor | None, models: list[Tensor], p: Parameters, sparsify: Sp
 def elected(base: Tensor | None, models: list[Tensor], p: Parameters, sparsify: Sparsify) -> Tensor:
     """Sign consensus: base + lambda times the mean (sum, largest) of those whose sign wins the election."""
     kept = torch.stack(sparse(base, models, p, sparsify))
-    weights = torch.tensor(p["weight"], dtype=kept.dtype).reshape(-1, *[1] * (kept.dim() - 1))
+    weights = torch.tensor(p["weight"], dtype=kept.dtype, device=kept.device).reshape(-1, *[1] * (kept.dim() - 1))
     weighted = kept * weights
     votes = weighted if p["elect"] == "weighted" else kept
     sign = votes.sum(dim=0).sign()
