@@ -36,6 +36,11 @@ class MergedCheckpoint:
         """The model as a torch.nn.Module in evaluation mode; every call reads the files again."""
         return self.pool.load_checkpoint(self.path)
 
+    @property
+    def lasting(self) -> bool:
+        """Whether the folder stays when this object is gone."""
+        return self._keep is None
+
     @functools.cached_property
     def _shapes(self) -> list[tuple[int, int]]:
         return [(info.numel, info.nbytes) for info in open_source(self.path).tensors.values()]

@@ -118,9 +118,9 @@ class Hardware:
         )
 
 
-def refusal(key: str) -> str:
-    """Why a key of `fabric` is not taken."""
+def refusal(key: str, between: str = ".") -> str:
+    """Why a key (or, with "/" or "=", a choice) of `fabric` is not taken."""
     return (
-        f"fabric.{key} has no meaning here: merging needs no training loop. fabric.devices, fabric.accelerator and "
-        f"fabric.precision are taken.{suggest(key, KEYS)}"
+        f"fabric{between}{key} has no meaning here: merging needs no training loop. fabric.devices, "
+        f"fabric.accelerator and fabric.precision are taken.{suggest(key, KEYS)}"
     )

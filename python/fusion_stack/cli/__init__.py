@@ -1,30 +1,59 @@
-"""The command `fusion-stack`."""
+"""The command `fusion-stack`: from the command line to a run, and from what goes wrong to a message."""
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import Any
+
+from fusion_stack.cli.arguments import prepared
 
 CONFIG = "pkg://fusion_stack.config"
 ROOT = "fabric_model_fusion"
 
 
 def main() -> None:
-    """Composes the configuration from the command line and runs the program it names."""
+    """Composes the configuration, runs the program it names, and exits: 0, 1 for an error, 2 for failed tasks.
+
+    With HYDRA_FULL_ERROR=1 an error keeps its traceback.
+    """
+    given = sys.argv[1:]
+    if any(argument in ("--help", "-h") for argument in given):
+        from fusion_stack.cli.help import help_text
+
+        print(help_text(given))
+        return
+    full = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # a user's own classes, next to where the command is typed
+    try:
+        status = _run(prepared(given), full=full)
+    except Exception as error:
+        from fusion_stack.cli.messages import message, needs_traceback
+
+        if full or needs_traceback(error):
+            raise
+        print(f"error: {message(error, given)}", file=sys.stderr)
+        sys.exit(1)
+    if status:
+        sys.exit(status)
+
+
+def _run(arguments: list[str], *, full: bool) -> int:
+    """Runs Hydra; returns the gravest exit status of all jobs: one that fails does not keep others from running."""
     import hydra
 
+    statuses = [0]
+
     @hydra.main(version_base="1.3", config_path=CONFIG, config_name=ROOT)
-    def run(config: object) -> object:
-        from fusion_stack.cli.run import run_composed
+    def run(config: Any) -> Any:
+        from fusion_stack.cli.run import reported
 
-        return run_composed(config)
+        status, report = reported(config, raising=full)
+        statuses.append(status)
+        return report
 
-    sys.argv[1:] = [_named_freely(argument) for argument in sys.argv[1:]]
-    if "" not in sys.path and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # a user's own classes, next to where the command is typed
+    sys.argv[1:] = arguments
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print errors and exit; `message` says them better
     run()
-
-
-def _named_freely(argument: str) -> str:
-    """`modelpool.models.NAME=PATH` as Hydra wants it where the configuration has no model of that name yet."""
-    return "++" + argument if argument.startswith("modelpool.models") else argument
+    return 1 if 1 in statuses else max(statuses)

@@ -8,15 +8,27 @@ if TYPE_CHECKING:
     from fusion_stack.method.base import BaseAlgorithm as BaseAlgorithm
     from fusion_stack.method.base import BaseMethod as BaseMethod
     from fusion_stack.method.base import BaseModelFusionAlgorithm as BaseModelFusionAlgorithm
+    from fusion_stack.method.dare.ties_merging import DareTiesMerging as DareTiesMerging
     from fusion_stack.method.dummy import DummyAlgorithm as DummyAlgorithm
-    from fusion_stack.method.engine import EngineMethod as EngineMethod
+    from fusion_stack.method.engine.merge import EngineMethod as EngineMethod
+    from fusion_stack.method.ensemble.ensemble import MaxModelPredictorAlgorithm as MaxModelPredictorAlgorithm
+    from fusion_stack.method.ensemble.ensemble import SimpleEnsembleAlgorithm as SimpleEnsembleAlgorithm
+    from fusion_stack.method.ensemble.ensemble import WeightedEnsembleAlgorithm as WeightedEnsembleAlgorithm
+    from fusion_stack.method.individual import IndividualModels as IndividualModels
+    from fusion_stack.method.model_recombination import ModelRecombinationAlgorithm as ModelRecombinationAlgorithm
 
 _HOMES = {
     "BaseAlgorithm": "base",
     "BaseMethod": "base",
     "BaseModelFusionAlgorithm": "base",
+    "DareTiesMerging": "dare.ties_merging",
     "DummyAlgorithm": "dummy",
-    "EngineMethod": "engine",
+    "EngineMethod": "engine.merge",
+    "IndividualModels": "individual",
+    "MaxModelPredictorAlgorithm": "ensemble.ensemble",
+    "ModelRecombinationAlgorithm": "model_recombination",
+    "SimpleEnsembleAlgorithm": "ensemble.ensemble",
+    "WeightedEnsembleAlgorithm": "ensemble.ensemble",
 }
 __all__ = [*_HOMES]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy, deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -61,6 +62,13 @@ class BaseModelPool(BaseYAMLSerializable):
             return models
         return cls([models] if is_module(models) else models)
 
+    @staticmethod
+    def like(pool: BaseModelPool, models: Mapping[str, Any]) -> BaseModelPool:
+        """A pool that is the same but for its models."""
+        other = copy(pool)
+        other._models = dict(models)
+        return other
+
     # Names
 
     @staticmethod
@@ -105,8 +113,6 @@ class BaseModelPool(BaseYAMLSerializable):
         """What the configuration says of a model: a path, a mapping, or the module itself. Raises KeyError."""
         model = self._known(model_name)
         if return_copy and not is_module(model):
-            from copy import deepcopy
-
             return deepcopy(model)
         return model
 
