@@ -121,7 +121,8 @@ def test_help_lists_every_group_and_every_method(fusion_stack: Any, tmp_path: Pa
     (tmp_path / "mine" / "method").mkdir(parents=True)
     (tmp_path / "mine" / "method" / "own.yaml").write_text("# My own way.\n_target_: a.B\n")
     _, text, _ = fusion_stack("--config-dir", "mine", "--help", "method")
-    assert "own" in text and "My own way." in text
+    assert "own" in text
+    assert "My own way." in text
     lines = [line for line in text.splitlines() if line.startswith("  ")]
     assert all(len(line.split(maxsplit=1)) == 2 for line in lines), "a method without a line about it"
 
@@ -132,7 +133,8 @@ def test_cfg_dry_run_and_print_config(fusion_stack: Any, overrides: list[str]) -
     assert not Path("outputs").exists()
     status, text, errors = fusion_stack("dry_run=true", "print_config=true", "method=ties_merging", *overrides)
     assert status == 0, errors
-    assert "threshold: 20" in text and "ties" in text
+    assert "threshold: 20" in text
+    assert "ties" in text
     assert not [*Path("outputs").rglob("*.safetensors")]
 
 
@@ -144,7 +146,8 @@ def test_where_results_go(fusion_stack: Any, overrides: list[str]) -> None:
         *overrides,
     )
     assert status == 0, errors
-    assert Path("llm/model.safetensors").is_file() and Path("report.json").is_file()
+    assert Path("llm/model.safetensors").is_file()
+    assert Path("report.json").is_file()
     assert not [*Path("outputs").rglob("*.safetensors")], "saved twice"
     for target in ("'{log_dir}/there'", "false"):
         status, _, errors = fusion_stack("method=dummy", f"merged_model_save_path={target}", *overrides)
@@ -166,7 +169,8 @@ def test_push_to_hub_uploads_the_folder(
     llm = ("method=linear/ties_merging_for_causallm", "method.merge_backbone=true", "method.push_to_hub=me/merged")
     status, _, errors = fusion_stack(*llm, *overrides)
     assert status == 0, errors
-    assert calls[0] == "me/merged" and "config.json" in calls[1]
+    assert calls[0] == "me/merged"
+    assert "config.json" in calls[1]
 
 
 @pytest.mark.parametrize("precision", ["null", "bf16-true"])

@@ -54,6 +54,10 @@ def _run(arguments: list[str], *, full: bool) -> int:
         return report
 
     sys.argv[1:] = arguments
+    before = os.environ.get("HYDRA_FULL_ERROR", "0")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra would print errors and exit; `message` says them better
-    run()
+    try:
+        run()
+    finally:
+        os.environ["HYDRA_FULL_ERROR"] = before
     return 1 if 1 in statuses else max(statuses)

@@ -22,8 +22,11 @@ def reported(config: Any, *, raising: bool) -> tuple[int, Any]:
     The status is 1 for an error, whose traceback is kept in the run's folder, and 2 where tasks failed.
     raising: let errors through instead.
     """
+    from hydra.core.hydra_config import HydraConfig
+
     from fusion_stack.cli.messages import message, needs_traceback
 
+    config.path.log_dir = HydraConfig.get().runtime.output_dir  # in a sweep, each job's own
     try:
         report = run_composed(config)
     except Exception as error:
