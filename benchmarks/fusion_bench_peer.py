@@ -71,20 +71,15 @@ CASES = (
         base=False,
     ),
     Case("task_arithmetic", "TaskArithmeticAlgorithm", "task_arithmetic", {"scaling_factor": 0.3}),
-    Case(
-        "ties sum", "TiesMergingAlgorithm", "ties", {"scaling_factor": 0.3, "threshold": 20, "merge_func": "sum"}
-    ),
-    Case(
-        "ties mean", "TiesMergingAlgorithm", "ties", {"scaling_factor": 1.0, "threshold": 0.5, "merge_func": "mean"}
-    ),
-    Case(
-        "ties max", "TiesMergingAlgorithm", "ties", {"scaling_factor": 0.5, "threshold": 35, "merge_func": "max"}
-    ),
+    Case("ties sum", "TiesMergingAlgorithm", "ties", {"scaling_factor": 0.3, "threshold": 20, "merge_func": "sum"}),
+    Case("ties mean", "TiesMergingAlgorithm", "ties", {"scaling_factor": 1.0, "threshold": 0.5, "merge_func": "mean"}),
+    Case("ties max", "TiesMergingAlgorithm", "ties", {"scaling_factor": 0.5, "threshold": 35, "merge_func": "max"}),
     Case("slerp", "SlerpMergeAlgorithm", "slerp", {"t": 0.3}, models=2, base=False),
     Case(
         "slerp by angle", "SlerpMergeAlgorithm", "slerp", {"t": 0.6, "DOT_THRESHOLD": 0.99999999}, models=2, base=False
     ),
     Case("expo", "ExPOAlgorithm", "task_arithmetic", {"extrapolation_factor": 0.1}, models=1),
+    Case("expo of four", "ExPOAlgorithm", "task_arithmetic", {"extrapolation_factor": 0.1, "normalize": True}),
     # The ratio comes from angles, in degrees, of fp32 cosines: 1e-6 of it, times task vectors of 1e-2 of the weights.
     Case("model_stock", "ModelStock", "model_stock", {"ignore_keys": []}),
     Case(
@@ -94,7 +89,22 @@ CASES = (
         {"scaling_factor": 0.3, "sparsity_ratio": 0.5, "only_on_linear_weights": False, "rescale": True},
         random=True,
     ),
+    Case(
+        "dare/simple_average",
+        "DareSimpleAverage",
+        "dare_linear",
+        {"sparsity_ratio": 0.7, "only_on_linear_weights": False, "rescale": True, "lambda": 1.0, "normalize": True},
+        random=True,
+    ),
 )
+IMPLYING = ("ExPOAlgorithm", "DareSimpleAverage")  # classes that mean, without a parameter, what we say by
+OURS_ALONE = ("lambda", "normalize")
+
+# What constructors over there want beside a case's parameters.
+REQUIRED: dict[str, dict[str, Any]] = {
+    "ModelStock": {"model_save_path": None},
+    "TiesMergingAlgorithm": {"remove_keys": []},
+}
 
 
 class Network(nn.Module):
@@ -124,8 +134,10 @@ def main(folder: Path) -> None:
     models = {path.name.split(".")[0]: load_file(path) for path in sorted(folder.glob("*.in.safetensors"))}
     for case in CASES:
         pool = BaseModelPool({name: module_of(models[name]) for name in case.takes(models)})
-        extra = {"model_save_path": None} if case.peer == "ModelStock" else {}
-        method = getattr(fusion_bench.method, case.peer)(**case.parameters, **extra)
+        implied = OURS_ALONE if case.peer in IMPLYING else ()
+        parameters = {key: value for key, value in case.parameters.items() if key not in implied}
+        extra = REQUIRED.get(case.peer, {})
+        method = getattr(fusion_bench.method, case.peer)(**parameters, **extra)
         merged = method.run(pool)
         state = merged if isinstance(merged, dict) else merged.state_dict()
         tensors = {name: tensor.contiguous() for name, tensor in state.items()}

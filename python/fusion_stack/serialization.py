@@ -124,3 +124,8 @@ def instantiate(config: Any, *args: Any, **kwargs: Any) -> Any:
         if cause is not None and not isinstance(cause, ImportError):
             raise cause from error
         raise ValueError(f"cannot build {config['_target_']}: {cause or error}") from error
+
+
+def is_configuration(value: Any) -> bool:
+    """Whether a configuration describes the value; OmegaConf's is no Mapping to Python. A state dict is none either."""
+    return hasattr(value, "keys") and "_target_" in value

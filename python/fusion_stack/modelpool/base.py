@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from fusion_kernels.errors import listing, quoted, suggest
 from fusion_stack.checkpoint import MergedCheckpoint
 from fusion_stack.lazy import is_module
-from fusion_stack.serialization import BaseYAMLSerializable, instantiate
+from fusion_stack.modelpool.datasets import NamedDatasets
+from fusion_stack.serialization import BaseYAMLSerializable, instantiate, is_configuration
 
 if TYPE_CHECKING:
     from fusion_stack.programs.model_fusion import ModelFusionProgram
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _PATH_KEYS = ("pretrained_model_name_or_path", "model_name_or_path")
 
 
-class BaseModelPool(BaseYAMLSerializable):
+class BaseModelPool(NamedDatasets, BaseYAMLSerializable):
     """Models by name, each a torch.nn.Module, a path or hub id, or a mapping with `_target_` that makes one.
 
     Names framed by underscores are special: `_pretrained_` is the model the others were made from. Nothing is loaded
@@ -121,7 +122,7 @@ class BaseModelPool(BaseYAMLSerializable):
         model = self._known(model_name)
         if isinstance(model, str):
             return model
-        path = next((model[key] for key in _PATH_KEYS if key in model), None) if _is_mapping(model) else None
+        path = next((model[key] for key in _PATH_KEYS if key in model), None) if is_configuration(model) else None
         if path is None:
             raise ValueError(f"model {model_name!r} has no path: it is {quoted(model)}")
         return str(path)
@@ -143,7 +144,7 @@ class BaseModelPool(BaseYAMLSerializable):
             model = self._known(model)
         if is_module(model):
             return model
-        if _is_mapping(model):
+        if is_configuration(model):
             return instantiate(model, *args, **kwargs)
         if isinstance(model, (str, os.PathLike)):
             return self.from_pretrained(os.fspath(model), *args, **kwargs)
@@ -201,9 +202,9 @@ class BaseModelPool(BaseYAMLSerializable):
         (`open_source(path)`: headers alone) with fewer `tensors`.
         """
         model = self._known(model_name)
-        if _is_mapping(model) and any(key in model for key in _PATH_KEYS):
+        if is_configuration(model) and any(key in model for key in _PATH_KEYS):
             return self.get_model_path(model_name)
-        return self.load_model(model_name) if _is_mapping(model) else model
+        return self.load_model(model_name) if is_configuration(model) else model
 
     def load_checkpoint(self, path: str | os.PathLike[str]) -> Any:
         """The module that a folder written by a merge of this pool's models holds, in evaluation mode."""
@@ -226,62 +227,6 @@ class BaseModelPool(BaseYAMLSerializable):
             folder.mkdir(parents=True, exist_ok=True)
             save_model(model, str(folder / "model.safetensors"), **kwargs)
 
-    # Datasets
-
-    @property
-    def train_dataset_names(self) -> list[str]:
-        return list(self._train_datasets or ())
-
-    @property
-    def val_dataset_names(self) -> list[str]:
-        return list(self._val_datasets or ())
-
-    @property
-    def test_dataset_names(self) -> list[str]:
-        return list(self._test_datasets or ())
-
-    @property
-    def has_train_dataset(self) -> bool:
-        return bool(self._train_datasets)
-
-    @property
-    def has_val_dataset(self) -> bool:
-        return bool(self._val_datasets)
-
-    @property
-    def has_test_dataset(self) -> bool:
-        return bool(self._test_datasets)
-
-    def load_train_dataset(self, dataset_name: str, *args: Any, **kwargs: Any) -> Any:
-        return self.load_dataset("train", dataset_name, *args, **kwargs)
-
-    def load_val_dataset(self, dataset_name: str, *args: Any, **kwargs: Any) -> Any:
-        return self.load_dataset("val", dataset_name, *args, **kwargs)
-
-    def load_test_dataset(self, dataset_name: str, *args: Any, **kwargs: Any) -> Any:
-        return self.load_dataset("test", dataset_name, *args, **kwargs)
-
-    def load_dataset(self, split: str, dataset_name: str, *args: Any, **kwargs: Any) -> Any:
-        """The dataset of that name. `split`: "train", "val" or "test". Raises KeyError for an unknown name."""
-        datasets: Mapping[str, Any] = getattr(self, f"_{split}_datasets") or {}
-        if dataset_name not in datasets:
-            known = list(datasets)
-            raise KeyError(
-                f"no {split} dataset {dataset_name!r}; the modelpool has {listing(known) or 'none'}."
-                f"{suggest(dataset_name, known)}"
-            )
-        dataset = datasets[dataset_name]
-        return instantiate(dataset, *args, **kwargs) if _is_mapping(dataset) else dataset
-
-    def train_datasets(self) -> Iterator[Any]:
-        return (self.load_train_dataset(name) for name in self.train_dataset_names)
-
-    def val_datasets(self) -> Iterator[Any]:
-        return (self.load_val_dataset(name) for name in self.val_dataset_names)
-
-    def test_datasets(self) -> Iterator[Any]:
-        return (self.load_test_dataset(name) for name in self.test_dataset_names)
-
     def _known(self, model_name: str) -> Any:
         if model_name not in self._models:
             raise KeyError(
@@ -289,8 +234,3 @@ class BaseModelPool(BaseYAMLSerializable):
                 f"{suggest(model_name, self._models)}"
             )
         return self._models[model_name]
-
-
-def _is_mapping(value: Any) -> bool:
-    """Whether a configuration describes the value; OmegaConf's is no Mapping to Python. A state dict is none either."""
-    return hasattr(value, "keys") and "_target_" in value
