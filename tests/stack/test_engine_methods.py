@@ -144,3 +144,14 @@ def test_the_folder_loads_and_says_how_it_was_made(model_folders: dict[str, str]
     EngineMethod("ties", model_save_path=str(out), remove_keys=["transformer.wte.weight"]).run(ModelPool(model_folders))
     assert {"config.json", "README.md", "model.safetensors.index.json"} <= {one.name for one in out.iterdir()}
     assert not list(tmp_path.glob(".*"))
+
+
+def test_models_that_do_not_fit_are_named(model_folders: dict[str, str], tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(Path(model_folders["a"]) / "model.safetensors")
+    tensors["transformer.wte.weight"] = torch.zeros(65, 16)
+    save_file(tensors, tmp_path / "model.safetensors")
+    pool = ModelPool({**model_folders, "wider": str(tmp_path)})
+    with pytest.raises(ValueError, match=r"(?s)transformer\.wte\.weight.*wider"):
+        EngineMethod("ties").run(pool)

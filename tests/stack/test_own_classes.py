@@ -99,3 +99,34 @@ def test_configurations_go_to_yaml_and_back(tmp_path: Path) -> None:
         made.to_yaml(tmp_path / "made.yaml")
         again = type(made).from_yaml(tmp_path / "made.yaml")
         assert again.config == made.config
+
+
+DRAWS = """
+import torch
+from fusion_stack import BaseAlgorithm
+
+
+class Noise(BaseAlgorithm):
+    @torch.no_grad()
+    def run(self, modelpool):
+        model = modelpool.load_pretrained_model()
+        for parameter in model.parameters():
+            parameter += torch.randn_like(parameter)
+        return model
+"""
+
+
+def test_a_seed_seeds_torch(fusion_stack: Any, overrides: list[str], tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    (tmp_path / "noise.py").write_text(DRAWS)
+    (tmp_path / "configs" / "method").mkdir(parents=True)
+    (tmp_path / "configs" / "method" / "noise.yaml").write_text("_target_: noise.Noise\n")
+    results = []
+    for seed, folder in ((1, "x"), (1, "y"), (2, "z")):
+        save = (f"seed={seed}", f"merged_model_save_path={folder}")
+        status, _, errors = fusion_stack("--config-dir", "configs", "method=noise", *save, *overrides)
+        assert status == 0, errors
+        results.append(load_file(tmp_path / folder / "model.safetensors")["transformer.wte.weight"])
+    assert torch.equal(results[0], results[1])
+    assert not torch.equal(results[0], results[2])

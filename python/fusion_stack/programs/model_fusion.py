@@ -83,20 +83,26 @@ class ModelFusionProgram:
 
     def run(self) -> Any:
         """Returns the taskpool's report, None where there is no taskpool or no model."""
-        if self.seed is not None:
-            from fusion_stack.seeding import seed_everything
-
-            seed_everything(self.seed)
         names = self.modelpool.model_names
         log.info("merging %d models by %s: %s", len(names), self.context.name("method"), ", ".join(names))
+        self._seed(torch=self.method.loads_torch)
         self.method.on_run_start()
         merged = self.method.run(self.modelpool)
         self.method.on_run_end()
         log.info("merged after %.2f s", self.cost.so_far()["seconds"])
         saved = None if merged is None else self._save(merged)
-        metrics = None if merged is None or self.taskpool is None else self._evaluated(merged, self.taskpool)
+        metrics = None
+        if merged is not None and self.taskpool is not None:
+            self._seed(torch=not self.taskpool.reads_checkpoints)
+            metrics = self._evaluated(merged, self.taskpool)
         self._report(metrics, saved)
         return metrics
+
+    def _seed(self, *, torch: bool) -> None:
+        if self.seed is not None:
+            from fusion_stack.seeding import seed_everything
+
+            seed_everything(self.seed, torch=torch)
 
     def _built(self, config: Any) -> Any:
         made = instantiate(config)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from fusion_stack.lazy import is_module
 from fusion_stack.method.base import BaseAlgorithm
@@ -27,6 +27,7 @@ class DareTiesMerging(BaseAlgorithm):
     first computed.
     """
 
+    loads_torch: ClassVar[bool] = False  # the engine draws by itself
     _config_mapping = BaseAlgorithm._config_mapping | {"dare": "dare", "ties": "ties"}
 
     def __init__(

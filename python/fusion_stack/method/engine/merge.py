@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fusion_kernels
 from fusion_kernels.method_info import get_method
@@ -40,6 +40,7 @@ class EngineMethod(BaseAlgorithm):
     rounded once to the models' dtype.
     """
 
+    loads_torch: ClassVar[bool] = False  # the engine draws by itself
     _config_mapping = BaseAlgorithm._config_mapping | {
         name: name for name in ("engine_method", "preset", "model_save_path", "push_to_hub", "module", "dtype", "seed")
     }
