@@ -6,8 +6,8 @@
 # STATUS: NOT RUN. It needs the Hugging Face hub (about 3.2 GB of models, 25 GB of datasets); no figure in this
 # repository comes from it. What FusionBench published is put beside the result by --reference.
 #
-# Revisions: `main` is UNPINNED, whatever the hub serves on the day. Write the commit's hash in its place once known;
-# the report of each run states the SHA-256 of the weights that were read.
+# `main` is UNPINNED: whatever the hub serves on the day. Write the commit's hash in its place once it is known; the
+# report of each run states the SHA-256 of the weights that were read.
 set -euo pipefail
 folder=${1:-outputs/clip_vit_b32_ta8}
 shift || true
@@ -24,18 +24,17 @@ gtsrb           tanganke/clip-vit-base-patch32_gtsrb            main
 mnist           tanganke/clip-vit-base-patch32_mnist            main
 dtd             tanganke/clip-vit-base-patch32_dtd              main
 "
-pinned=()
+members=()
 while read -r name id revision; do
-  if [ -n "${name:-}" ] && [ "$revision" != main ]; then
-    pinned+=("modelpool.models.$name=$id@$revision")
-  fi
+  [ -z "${name:-}" ] || members+=("modelpool.models.$name={_target_: transformers.CLIPVisionModel.from_pretrained, \
+pretrained_model_name_or_path: $id, revision: $revision}")
 done <<<"$models"
 
 run() { # METHOD [KEY=VALUE ...]: one row of the table
   fusion-stack "method=$1" "${@:2}" \
     modelpool=CLIPVisionModelPool/clip-vit-base-patch32_TA8 \
     taskpool=CLIPVisionModelTaskPool/clip-vit-classification_TA8 \
-    merged_model_save_path=false "path.log_dir=$folder/$1" "${pinned[@]}" "${common[@]}"
+    merged_model_save_path=false "path.log_dir=$folder/$1" "${members[@]}" "${common[@]}"
 }
 common=("$@")
 

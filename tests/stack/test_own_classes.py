@@ -130,3 +130,10 @@ def test_a_seed_seeds_torch(fusion_stack: Any, overrides: list[str], tmp_path: P
         results.append(load_file(tmp_path / folder / "model.safetensors")["transformer.wte.weight"])
     assert torch.equal(results[0], results[1])
     assert not torch.equal(results[0], results[2])
+
+
+def test_a_revision_goes_to_the_engine() -> None:
+    member = {"_target_": "transformers.AutoModel.from_pretrained", "pretrained_model_name_or_path": "org/name"}
+    pool = BaseModelPool({"a": member, "b": {**member, "revision": "abc123"}})
+    assert pool.source("a") == "org/name"
+    assert pool.source("b") == "org/name@abc123"

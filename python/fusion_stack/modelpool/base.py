@@ -203,7 +203,8 @@ class BaseModelPool(NamedDatasets, BaseYAMLSerializable):
         """
         model = self._known(model_name)
         if is_configuration(model) and any(key in model for key in _PATH_KEYS):
-            return self.get_model_path(model_name)
+            revision = model.get("revision")
+            return self.get_model_path(model_name) + (f"@{revision}" if revision else "")
         return self.load_model(model_name) if is_configuration(model) else model
 
     def load_checkpoint(self, path: str | os.PathLike[str]) -> Any:
