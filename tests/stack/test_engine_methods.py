@@ -155,3 +155,17 @@ def test_models_that_do_not_fit_are_named(model_folders: dict[str, str], tmp_pat
     pool = ModelPool({**model_folders, "wider": str(tmp_path)})
     with pytest.raises(ValueError, match=r"(?s)transformer\.wte\.weight.*wider"):
         EngineMethod("ties").run(pool)
+
+
+def test_models_that_a_function_makes_are_merged_in_memory(modules: dict[str, Any]) -> None:
+    def layer(value: float) -> dict[str, Any]:
+        return {"_target_": "test_engine_methods.made", "value": value}
+
+    merged = EngineMethod("linear").run(BaseModelPool({"a": layer(1.0), "b": layer(3.0)}))
+    assert merged.weight.tolist() == [[2.0, 2.0]]
+
+
+def made(value: float) -> Any:
+    layer = torch.nn.Linear(2, 1, bias=False)
+    layer.weight.data.fill_(value)
+    return layer

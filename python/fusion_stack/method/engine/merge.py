@@ -84,7 +84,7 @@ class EngineMethod(BaseAlgorithm):
         """
         pool = BaseModelPool.of(modelpool)
         parts, models, base, options = self._prepared(pool)
-        if pool.has_instance_models:
+        if _in_memory(models, base):
             tensors: dict[str, Any] = {}
             for part in parts:
                 tensors |= merge_part(part, models, base, **options)
@@ -98,7 +98,7 @@ class EngineMethod(BaseAlgorithm):
         pool = BaseModelPool.of(modelpool)
         parts, models, base, options = self._prepared(pool)
         options.pop("progress")
-        output = None if pool.has_instance_models else self._output()
+        output = None if _in_memory(models, base) else self._output()
         return [merge_part(part, models, base, plan=True, output=output, **options) for part in parts]
 
     def _prepared(
@@ -171,3 +171,8 @@ class EngineMethod(BaseAlgorithm):
 
             push_to_hub(checkpoint.path, self.push_to_hub)
         return checkpoint
+
+
+def _in_memory(models: Mapping[str, Checkpoint], base: Checkpoint | None) -> bool:
+    """Whether a model is a module, in the pool or made by a function that it names: then the result is one as well."""
+    return any(one.memory for one in models.values()) or (base is not None and bool(base.memory))
