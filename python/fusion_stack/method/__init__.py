@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fusion_stack.method.ensemble.ensemble import SimpleEnsembleAlgorithm as SimpleEnsembleAlgorithm
     from fusion_stack.method.ensemble.ensemble import WeightedEnsembleAlgorithm as WeightedEnsembleAlgorithm
     from fusion_stack.method.individual import IndividualModels as IndividualModels
+    from fusion_stack.method.linear.llama_expo import ExPOAlgorithmForLlama as ExPOAlgorithmForLlama
     from fusion_stack.method.model_recombination import ModelRecombinationAlgorithm as ModelRecombinationAlgorithm
 
 _HOMES = {
@@ -24,6 +25,7 @@ _HOMES = {
     "DareTiesMerging": "dare.ties_merging",
     "DummyAlgorithm": "dummy",
     "EngineMethod": "engine.merge",
+    "ExPOAlgorithmForLlama": "linear.llama_expo",
     "IndividualModels": "individual",
     "MaxModelPredictorAlgorithm": "ensemble.ensemble",
     "ModelRecombinationAlgorithm": "model_recombination",

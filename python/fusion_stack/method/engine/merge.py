@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import fusion_kernels
 from fusion_kernels.method_info import get_method
-from fusion_kernels.sources import Checkpoint, open_source
+from fusion_kernels.sources import Checkpoint, TensorInfo, open_source
 from fusion_stack.checkpoint import MergedCheckpoint
 from fusion_stack.method.base import BaseAlgorithm
 from fusion_stack.method.engine.parts import Part, join, merge_part
@@ -118,8 +118,11 @@ class EngineMethod(BaseAlgorithm):
             "progress": sys.stderr.isatty(),
         }
         names_of_tensors = (base or next(iter(models.values()))).tensors
-        parts = self.selection.parts(self.engine_method, self.parameters, names_of_tensors, has_base=base is not None)
-        return parts, models, base, options
+        return self.parts(names_of_tensors, has_base=base is not None), models, base, options
+
+    def parts(self, tensors: Mapping[str, TensorInfo], *, has_base: bool) -> list[Part]:
+        """The parts of a model with these tensors, and how each is merged."""
+        return self.selection.parts(self.engine_method, self.parameters, tensors, has_base=has_base)
 
     def _roles(self, pool: BaseModelPool) -> tuple[list[str], str | None]:
         """Names of the models that are merged, and of the base."""
