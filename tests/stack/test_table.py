@@ -148,6 +148,36 @@ def test_what_cannot_be_tabulated_is_said(tmp_path: Path, run_command: Any) -> N
     assert "Did you mean" in run_command(tmp_path / "more", "--reference", "clip-vit-base-patch32").stderr
 
 
+SCORES = """
+from fusion_stack import BaseTaskPool
+
+
+class Norms(BaseTaskPool):
+    takes_tasks = True
+
+    def evaluate(self, model, tasks=("a", "b", "c")):
+        norm = sum(float(one.detach().square().sum()) for one in model.parameters())
+        return {task: {"accuracy": 1 / (1 + norm + number)} for number, task in enumerate(tasks)}
+"""
+
+
+def test_a_sweep_of_methods_ends_in_its_table(fusion_stack: Any, overrides: list[str], tmp_path: Path) -> None:
+    (tmp_path / "norms.py").write_text(SCORES)
+    (tmp_path / "configs" / "taskpool").mkdir(parents=True)
+    (tmp_path / "configs" / "taskpool" / "norms.yaml").write_text("_target_: norms.Norms\n")
+    methods = "method=simple_average,task_arithmetic,ties_merging,individual"
+    sweep = ("--multirun", "--config-dir", "configs", methods, "taskpool=norms", *overrides)
+    status, text, errors = fusion_stack(*sweep)
+    assert status == 0, errors
+    text = text[text.index("| method") :]
+    assert [line.split("|")[1].strip(" *") for line in text.splitlines()[2:6]] == [
+        "simple_average", "task_arithmetic", "ties_merging", "individual",
+    ]  # fmt: skip
+    assert text.splitlines()[5].split("|")[-2].strip() == "100.0", "individual models, divided by themselves"
+    (written,) = Path("outputs/multirun").rglob("table.md")
+    assert written.read_text() == text
+
+
 def test_a_radar_of_three_tasks(tmp_path: Path, run_command: Any) -> None:
     for name in "ab":
         write_run(tmp_path / name, name, accuracy(x=0.5, y=0.6, z=0.7))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from fusion_stack.cli.arguments import prepared
@@ -43,7 +44,7 @@ def _run(arguments: list[str], *, full: bool) -> int:
     """Runs Hydra; returns the gravest exit status of all jobs: one that fails does not keep others from running."""
     import hydra
 
-    statuses = [0]
+    statuses, folders = [0], []
 
     @hydra.main(version_base="1.3", config_path=CONFIG, config_name=ROOT)
     def run(config: Any) -> Any:
@@ -51,6 +52,7 @@ def _run(arguments: list[str], *, full: bool) -> int:
 
         status, report = reported(config, raising=full)
         statuses.append(status)
+        folders.append(Path(config.path.log_dir))
         return report
 
     sys.argv[1:] = arguments
@@ -60,4 +62,8 @@ def _run(arguments: list[str], *, full: bool) -> int:
         run()
     finally:
         os.environ["HYDRA_FULL_ERROR"] = before
+    if len(folders) > 1:
+        from fusion_stack.report.sweep import tabulated
+
+        print(tabulated(folders), end="")
     return 1 if 1 in statuses else max(statuses)
