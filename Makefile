@@ -58,7 +58,7 @@ test-sanitize: environment  ## native tests under ASan, UBSan and TSan, then a m
 lint: build  ## ruff, mypy --strict, clang-format, documentation with warnings as errors
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy fusion_kernels
+	@$(BIN)/mypy fusion_kernels python/fusion_stack
 	@git ls-files -z 'csrc/*.hpp' 'csrc/*.cpp' 'csrc/*.cuh' 'csrc/*.cu' 'csrc/*.h' 'tests/native/*' \
 	  | xargs -0 -r $(BIN)/clang-format --dry-run --Werror
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir build/site

@@ -114,7 +114,7 @@ def test_every_method_has_an_oracle(method):
 
 
 def sources() -> list[Path]:
-    folders = ("csrc", "fusion_kernels", "tests", "benchmarks", "examples", "docs")
+    folders = ("csrc", "fusion_kernels", "python", "tests", "benchmarks", "examples", "docs")
     paths = (path for folder in folders for path in (ROOT / folder).rglob("*"))
     return [path for path in paths if path.suffix in NATIVE_SUFFIXES | {".py"}]
 

@@ -35,7 +35,7 @@ def test_the_page_s_method_merges(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_example_ends_in_its_result(tmp_path: Path) -> None:
-    words = [sys.executable, str(ROOT / "examples" / "own_method.py")]
+    words = [sys.executable, str(ROOT / "examples" / "own_method" / "low_rank.py")]
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = dict(re.findall(r"^  (task_arithmetic|low_rank) +([\d.]+)$", done.stdout, re.MULTILINE))

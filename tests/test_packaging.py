@@ -70,9 +70,11 @@ def test_wheel_holds_the_package_and_the_extension(wheel):
     extension = "_fusion_kernels" + sysconfig.get_config_var("EXT_SUFFIX")
     assert extension in names
     tops = {name.split("/")[0] for name in names}
-    assert tops == {extension, "fusion_kernels", f"fusion_kernels-{VERSION}.dist-info"}
+    assert tops == {extension, "fusion_kernels", "fusion_stack", f"fusion_kernels-{VERSION}.dist-info"}
     ours = {str(path.relative_to(ROOT)) for path in (ROOT / "fusion_kernels").rglob("*.py")}
     assert ours | {"fusion_kernels/py.typed"} <= names
+    stack = [path for path in (ROOT / "python").rglob("*") if path.suffix in {".py", ".yaml"}]
+    assert {str(path.relative_to(ROOT / "python")) for path in stack} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

@@ -1,8 +1,11 @@
 """Adds a merge method of one's own and compares it with task arithmetic on models whose right merge is known.
 
-    python examples/own_method.py
+    python examples/own_method/low_rank.py
 
-The same file serves the command line: fusion-kernels merge A B --base X --method low_rank --load examples/own_method.py
+The same file serves the command lines:
+
+    fusion-kernels merge A B --base X --method low_rank --load examples/own_method/low_rank.py
+    fusion-stack --config-dir examples/own_method/config method=low_rank modelpool=... taskpool=...
 """
 
 from __future__ import annotations

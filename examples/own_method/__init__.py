@@ -1,0 +1,1 @@
+"""Two ways to a merge method of one's own: a class for whole models, and a function for their tensors."""

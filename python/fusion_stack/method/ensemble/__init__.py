@@ -1,0 +1,1 @@
+"""Methods that keep every model and combine their outputs."""

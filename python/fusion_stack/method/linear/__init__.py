@@ -1,0 +1,1 @@
+"""Linear combinations of models that treat some layers differently."""
