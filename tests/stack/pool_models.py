@@ -29,9 +29,7 @@ def save_family(make: Callable[[], Any], folder: Path, names: Iterable[str] = NA
     return paths
 
 
-def save_tokenizer(
-    folder: Path, words: Iterable[str] = ["the", "a", "cat", "dog", "sat", "ran", "good", "bad", "film"]
-) -> None:
+def save_tokenizer(folder: Path, words: Iterable[str] = WORDS) -> None:
     """A word-level tokenizer in the form that BERT's has."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fusion_kernels.errors import listing, quoted
-from fusion_stack.modelpool.platforms import unreachable
+from fusion_stack.modelpool.platforms import locate, unreachable
+
+_SPLITS = {"train": "train", "val": "validation", "test": "test"}
 
 
 def load_transformer(class_name: str, path: str, *args: Any, may_lack: Sequence[str] = (), **kwargs: Any) -> Any:
@@ -33,12 +35,30 @@ def load_transformer(class_name: str, path: str, *args: Any, may_lack: Sequence[
     return module
 
 
+def load_adapted(class_name: str, base: str, adapter: str, **kwargs: Any) -> Any:
+    """The base with a peft adapter's weights merged into its own, as a plain module. Errors as for models."""
+    from peft import PeftModel
+
+    module = load_transformer(class_name, base, **kwargs)
+    with explained(adapter):
+        return PeftModel.from_pretrained(module, adapter).merge_and_unload()
+
+
 def load_companion(class_name: str, path: str, *args: Any, **kwargs: Any) -> Any:
     """The processor or tokenizer that `transformers.<class_name>.from_pretrained(path)` gives; errors as for models."""
     import transformers
 
     with explained(path):
         return getattr(transformers, class_name).from_pretrained(path, *args, **kwargs)
+
+
+def load_split(reference: str, split: str, *args: Any, platform: str = "hf", **kwargs: Any) -> Any:
+    """The "train", "val" or "test" part of a dataset named by a path or an id. Errors as for models."""
+    from datasets import load_dataset
+
+    path = locate(reference, platform=platform, kind="dataset")
+    with explained(path, kind="dataset"):
+        return load_dataset(path, *args, split=_SPLITS[split], **kwargs)
 
 
 @contextmanager
@@ -50,6 +70,32 @@ def explained(reference: str, kind: str = "model") -> Iterator[None]:
         if Path(reference).expanduser().exists():
             raise
         raise unreachable(reference, error, kind=kind) from error
+
+
+def is_adapter(path: str) -> bool:
+    """Whether a folder or hub id holds a peft adapter; False, too, for what cannot be reached."""
+    folder = Path(path).expanduser()
+    if folder.exists():
+        return (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file()
+    from transformers.utils.peft_utils import find_adapter_config_file
+
+    try:
+        return find_adapter_config_file(path) is not None
+    except OSError:
+        return False
+
+
+def is_pickled(path: str) -> bool:
+    """Whether a folder or hub id holds weights as pytorch_model.bin, in one file or several; False if unreachable."""
+    folder, names = Path(path).expanduser(), ("pytorch_model.bin", "pytorch_model.bin.index.json")
+    if folder.exists():
+        return any((folder / name).is_file() for name in names)
+    from transformers.utils.hub import cached_file
+
+    try:
+        return any(cached_file(path, name, _raise_exceptions_for_missing_entries=False) for name in names)
+    except OSError:
+        return False
 
 
 def expand_kwargs(kwargs: Any) -> dict[str, Any]:
