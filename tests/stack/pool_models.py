@@ -50,6 +50,7 @@ def write_yaml(path: Path, target: str, models: Mapping[str, Any], **keys: Any) 
     """A pool's configuration, as a user writes it."""
     from omegaconf import OmegaConf
 
+    path.parent.mkdir(parents=True, exist_ok=True)
     OmegaConf.save({"_target_": f"fusion_stack.modelpool.{target}", "models": dict(models), **keys}, path)
     return path
 
@@ -61,21 +62,21 @@ def tensors(path: str | Path) -> dict[str, Any]:
     return load_file(Path(path) / "model.safetensors")
 
 
-def assert_task_arithmetic(merged: Mapping[str, Any], paths: Mapping[str, str], scale: float, prefix: str = "") -> None:
+def assert_task_arithmetic(merged: Mapping[str, Any], paths: Mapping[str, str], scale: float) -> None:
     """Compares a merged model's floating tensors with base + scale * sum(model - base), computed by torch in fp32.
 
-    prefix: what the names of the inputs' tensors begin with that count; the others must not have been merged.
+    A prefix that all of the merged names have and none of the base's is passed over.
     """
     import torch
 
     files = {name: tensors(path) for name, path in paths.items()}
     base = files.pop("_pretrained_")
-    wanted = {name for name in base if name.startswith(prefix)}
-    assert set(merged) == wanted
-    for name in wanted:
-        if not base[name].is_floating_point():
-            assert torch.equal(merged[name], base[name]), name
+    prefix = min(merged).removesuffix(min(base))
+    assert set(merged) == {prefix + name for name in base}
+    for name, tensor in base.items():
+        if not tensor.is_floating_point():
+            assert torch.equal(merged[prefix + name], tensor), name
             continue
-        expected = base[name] + scale * sum(file[name] - base[name] for file in files.values())
+        expected = tensor + scale * sum(file[name] - tensor for file in files.values())
         # A handful of fp32 roundings of values below 8, in another order.
-        assert torch.allclose(merged[name], expected, atol=4e-6, rtol=0), name
+        assert torch.allclose(merged[prefix + name], expected, atol=4e-6, rtol=0), name
