@@ -111,9 +111,7 @@ def test_position_ids_of_older_files_do_not_disturb(clip_folders: dict[str, str]
 
 def test_flan_t5_as_fusionbench_writes_its_models(t5_folders: dict[str, str], tmp_path: Path) -> None:
     target = "transformers.AutoModelForSeq2SeqLM.from_pretrained"
-    models = {
-        name: {"_target_": target, "pretrained_model_name_or_path": path} for name, path in t5_folders.items()
-    }
+    models = {name: {"_target_": target, "pretrained_model_name_or_path": path} for name, path in t5_folders.items()}
     path = write_yaml(tmp_path / "pool.yaml", "Seq2SeqLMPool", models, model_kwargs={"torch_dtype": "bfloat16"})
     merged = merge(path, scaling_factor=0.3)
     assert_task_arithmetic(tensors(merged.path), t5_folders, 0.3)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from fusion_kernels.sources import open_source
+
 log = logging.getLogger(__name__)
 _COMPANIONS = ("*.json", "*.txt", "*.model", "*.jinja")  # tokenizer and processor files
 _OWN = ("adapter_config.json", "pytorch_model.bin.index.json")  # say something about weights left behind
@@ -33,7 +35,7 @@ class Conversions:
         root = self._root(cache)
         stamp = json.dumps([*kind, *([source, _stamps(source)] for source in sources)])
         folder = root / hashlib.sha256(stamp.encode()).hexdigest()[:20]
-        if (folder / "config.json").is_file():
+        if _is_whole(folder):
             return str(folder)
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -48,8 +50,9 @@ class Conversions:
             write(unfinished)
             for source in sources:
                 _copy_companions(Path(source), unfinished)
-            shutil.rmtree(folder, ignore_errors=True)
-            unfinished.rename(folder)
+            if not _is_whole(folder):  # another process may have been faster
+                shutil.rmtree(folder, ignore_errors=True)
+                unfinished.rename(folder)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
         return str(folder)
@@ -60,6 +63,15 @@ class Conversions:
         if self._temporary is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="fusion-stack-converted-")
         return Path(self._temporary.name)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether the headers of a folder can be read; a damaged one is made again."""
+    try:
+        return open_source(folder).config is not None if folder.is_dir() else False
+    except (OSError, ValueError) as error:
+        log.info("%s cannot be read and is made again: %s", folder, error)
+        return False
 
 
 def _stamps(source: str) -> Any:
