@@ -1,4 +1,4 @@
-"""Members of a pool that are no folders of safetensors: peft adapters, pytorch_model.bin, unreadable and stale caches."""
+"""Members of a pool that are no folders of safetensors: adapters, pytorch_model.bin, unreadable and stale caches."""
 
 from __future__ import annotations
 

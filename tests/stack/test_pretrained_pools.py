@@ -1,4 +1,4 @@
-"""Pools of true architectures: YAML, merge of files, a folder that from_pretrained loads, values compared with torch."""
+"""Pools of true architectures: YAML, merge of files, a folder that from_pretrained loads, values as torch has them."""
 
 from __future__ import annotations
 

@@ -46,6 +46,7 @@ class PretrainedModelPool(BaseModelPool):
         "_tokenizer": "tokenizer",
         "_platform": "platform",
         "_model_kwargs": "model_kwargs",
+        "base_model": "base_model",
     }
 
     def __init__(
@@ -56,20 +57,27 @@ class PretrainedModelPool(BaseModelPool):
         tokenizer: Any = None,
         platform: str = "hf",
         model_kwargs: Mapping[str, Any] | None = None,
+        base_model: str | None = None,
         **kwargs: Any,
     ) -> None:
         """`processor`, `tokenizer`: a path, a hub id or a mapping with `_target_`; by default the base's own.
 
         platform: "hf" or "modelscope", where ids are looked up that are no paths.
         model_kwargs: for `from_pretrained`, such as {dtype: bfloat16}.
+        base_model: what other entries of a configuration refer to as ${...base_model}; not read.
         """
         super().__init__(models, **kwargs)
         self._processor, self._tokenizer = processor, tokenizer
         self._platform = platform
         self._model_kwargs = model_kwargs
+        self.base_model = base_model
         self._conversions = Conversions()
 
     # Models
+
+    def get_model_path(self, model_name: str) -> str:
+        model = self._known(model_name)
+        return str(model[_PATH]) if _describes_files(model) and _PATH in model else super().get_model_path(model_name)
 
     def load_model(self, model_name_or_config: Any, *args: Any, **kwargs: Any) -> Any:
         model = model_name_or_config
