@@ -85,13 +85,10 @@ def _stamps(source: str) -> Any:
     from transformers.utils.hub import cached_file, extract_commit_hash
 
     for name in ("adapter_config.json", "config.json"):
-        found = cached_file(
-            source,
-            name,
-            local_files_only=True,
-            _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=False,
-        )
+        try:
+            found = cached_file(source, name, local_files_only=True, _raise_exceptions_for_missing_entries=False)
+        except OSError:  # not in the cache, or no id: what is missing is said by who reads it
+            continue
         if found is not None:
             return extract_commit_hash(found, None)
     return None

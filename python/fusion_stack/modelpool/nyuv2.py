@@ -109,6 +109,14 @@ def _imagenet(arch: str) -> dict[str, Any]:
 
 def _fill(model: Any, weights: dict[str, Any], where: str, *, trained: bool) -> None:
     """`trained`: whether decoders are expected, too; the ImageNet classifier has none."""
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    other = [name for name, tensor in weights.items() if wanted.get(name, tuple(tensor.shape)) != tuple(tensor.shape)]
+    if other:
+        shape, own = tuple(weights[other[0]].shape), wanted[other[0]]
+        raise ValueError(
+            f"{where} is of another architecture than {model.encoder.arch}: {len(other)} shapes differ, such as "
+            f"{other[0]}: {shape}, expected {own}"
+        )
     found = model.load_state_dict(weights, strict=False)
     missing = [name for name in found.missing_keys if trained or name.startswith("encoder.")]
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]  # younger than some files

@@ -34,9 +34,10 @@ class Shell(nn.Module):
         super().__init__()
 
     def __setstate__(self, state: Any) -> None:
-        parts = state if isinstance(state, tuple) else (state,)
-        for part in parts:
-            if isinstance(part, dict):
+        for part in state if isinstance(state, tuple) else (state,):
+            if isinstance(part, dict) and "_parameters" in part:
+                nn.Module.__dict__["__setstate__"](self, part)  # adds what older versions of torch did not write
+            elif isinstance(part, dict):
                 self.__dict__.update(part)
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -52,7 +53,7 @@ class _Unpickler(pickle.Unpickler):
             return _storage_from_bytes
         if (
             (module, name) in _SAFE
-            or (module == "builtins" and name in _BUILTINS)
+            or (module in ("builtins", "__builtin__") and name in _BUILTINS)
             or _is_storage_or_dtype(module, name)
         ):
             return super().find_class(module, name)
