@@ -93,6 +93,40 @@ def test_an_adapter_of_another_base_is_refused(t5: dict[str, str], tmp_path: Pat
         pool.source("a")
 
 
+def test_adapters_of_clip_towers_as_the_hub_has_them(tmp_path: Path) -> None:
+    """Trained when the tower's names began with vision_model; other names are refused, not passed over."""
+    from peft import LoraConfig, get_peft_model
+    from safetensors.torch import load_file, save_file
+    from transformers import CLIPVisionConfig, CLIPVisionModel
+
+    from fusion_stack.modelpool import CLIPVisionModelPool
+
+    config = CLIPVisionConfig(
+        hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, image_size=16, patch_size=8
+    )
+    base = save_family(lambda: CLIPVisionModel(config), tmp_path, ["_pretrained_"])["_pretrained_"]
+    lora = LoraConfig(r=2, lora_alpha=4, target_modules=["q_proj"], init_lora_weights=False)
+    get_peft_model(CLIPVisionModel.from_pretrained(base), lora).save_pretrained(tmp_path / "adapter")
+    file = tmp_path / "adapter" / "adapter_model.safetensors"
+    today = load_file(file)
+    prefix = "base_model.model."
+    bare = {name.removeprefix(prefix).removeprefix("vision_model."): tensor for name, tensor in today.items()}
+
+    def loaded() -> dict[str, Any]:
+        pool = CLIPVisionModelPool({"_pretrained_": base, "a": str(tmp_path / "adapter")})
+        return dict(pool.load_model("a").state_dict())
+
+    weight = "encoder.layers.0.self_attn.q_proj.weight"
+    down, up = (bare[weight.replace("weight", f"lora_{one}.weight")] for one in "AB")
+    own = CLIPVisionModel.from_pretrained(base).state_dict()
+    for names in ("", "vision_model."):
+        save_file({prefix + names + name: tensor for name, tensor in bare.items()}, file)
+        assert torch.allclose(loaded()[weight], own[weight] + 2 * up @ down, atol=1e-6, rtol=0), names  # one product
+    save_file({prefix + "tower." + name: tensor for name, tensor in bare.items()}, file)
+    with pytest.raises(ValueError, match=r"does not fit .* a CLIPVisionModel: Found missing adapter keys"):
+        loaded()
+
+
 @pytest.fixture
 def pickled(t5: dict[str, str], tmp_path: Path) -> dict[str, str]:
     """The models with their weights in pytorch_model.bin, as older ones have them."""

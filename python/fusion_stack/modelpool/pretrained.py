@@ -36,11 +36,13 @@ class PretrainedModelPool(BaseModelPool):
     mapping with `peft_model_path` and `base_model_path` (by default the pool's base); or a torch.nn.Module.
 
     auto_class: the class of transformers. may_lack: beginnings of the names of weights a folder may lack.
+    adapter_renames: {regular expression: replacement} for names that adapters have in an older form.
     """
 
     auto_class: ClassVar[str] = "AutoModel"
     processor_class: ClassVar[str] = "AutoProcessor"
     may_lack: ClassVar[Sequence[str]] = ()
+    adapter_renames: ClassVar[Mapping[str, str] | None] = None
     _config_mapping = BaseModelPool._config_mapping | {
         "_processor": "processor",
         "_tokenizer": "tokenizer",
@@ -183,8 +185,9 @@ class PretrainedModelPool(BaseModelPool):
         if not isinstance(found, str):
             return found
         path = self._located(found)
+        revision = model.get("revision") if _describes_files(model) and not os.path.exists(path) else None
         try:
-            return open_source(path, label=model_name)
+            return open_source(f"{path}@{revision}" if revision else path, label=model_name)
         except (FileNotFoundError, NotImplementedError):
             if is_adapter(path):
                 key = [self._base_of(path), path]
@@ -198,7 +201,7 @@ class PretrainedModelPool(BaseModelPool):
         adapter = self._located(adapter)
         return load_adapted(
             class_name or self.auto_class, self._base_of(adapter, base), adapter, may_lack=self.may_lack,
-            **self.get_model_kwargs(),
+            renames=self.adapter_renames, **self.get_model_kwargs(),
         )  # fmt: skip
 
     def _base_of(self, adapter: str, base: str | None = None) -> str:
