@@ -150,3 +150,23 @@ def test_saved_with_another_dtype_and_the_tokenizer(model_folders: dict[str, str
     pool.save_model(pool.load_model("a"), tmp_path / "out", model_dtype="bfloat16", save_tokenizer=True)
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "out", dtype="auto").dtype is torch.bfloat16
     assert AutoTokenizer.from_pretrained(tmp_path / "out")("the cat")["input_ids"] == [2, 4, 6, 3]
+
+
+def test_processors_need_no_torchvision(clip_folders: dict[str, str], tmp_path: Path) -> None:
+    """The files of openai/clip-vit-base-patch32, smaller."""
+    import shutil
+
+    from PIL import Image
+    from pool_models import save_tokenizer
+
+    from fusion_stack.modelpool import CLIPVisionModelPool
+
+    base = tmp_path / "base"
+    shutil.copytree(clip_folders["_pretrained_"], base)
+    save_tokenizer(base)
+    settings = {"image_processor_type": "CLIPImageProcessor", "crop_size": 16, "size": 16, "resample": 3}
+    (base / "preprocessor_config.json").write_text(json.dumps(settings))
+    processor = CLIPVisionModelPool({"_pretrained_": str(base), "a": clip_folders["a"]}).load_processor()
+    inputs = processor(text=["the cat"], images=Image.new("RGB", (20, 30)), return_tensors="pt")
+    assert inputs["pixel_values"].shape == (1, 3, 16, 16)
+    assert inputs["input_ids"].tolist() == [[2, 4, 6, 3]]

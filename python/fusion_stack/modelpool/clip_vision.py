@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fusion_stack.modelpool.pretrained import PretrainedModelPool
@@ -23,7 +22,7 @@ class CLIPVisionModelPool(PretrainedModelPool):
     auto_class: ClassVar[str] = "CLIPVisionModel"
     processor_class: ClassVar[str] = "CLIPProcessor"
     # What transformers before 5 called the tower inside its model; weights are renamed by transformers itself.
-    adapter_renames: ClassVar[Mapping[str, str]] = {r"^vision_model\.": ""}
+    adapter_renames: ClassVar[dict[str, str] | None] = {r"^vision_model\.": ""}
 
     def part(self, checkpoint: Checkpoint) -> Checkpoint:
         """The tower: tensors named `vision_model.*`, and of the configuration what concerns it."""

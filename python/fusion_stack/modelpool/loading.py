@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,7 @@ def load_transformer(class_name: str, path: str, *args: Any, may_lack: Sequence[
     return module
 
 
-def load_adapted(
-    class_name: str, base: str, adapter: str, renames: Mapping[str, str] | None = None, **kwargs: Any
-) -> Any:
+def load_adapted(class_name: str, base: str, adapter: str, renames: dict[str, str] | None = None, **kwargs: Any) -> Any:
     """The base with a peft adapter's weights merged into its own, as a plain module. Errors as for models.
 
     renames: {regular expression: replacement} for names in the adapter's file, after "base_model.model.", that the
@@ -55,7 +53,8 @@ def load_adapted(
             return PeftModel.from_pretrained(module, adapter, key_mapping=renames).merge_and_unload()
         except UserWarning as warning:
             raise ValueError(
-                f"adapter {quoted(adapter)} does not fit {quoted(base)}, a {type(module).__name__}: {str(warning)[:400]}"
+                f"adapter {quoted(adapter)} does not fit {quoted(base)}, a {type(module).__name__}: "
+                f"{str(warning)[:400]}"
             ) from warning
 
 

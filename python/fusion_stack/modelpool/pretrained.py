@@ -42,7 +42,7 @@ class PretrainedModelPool(BaseModelPool):
     auto_class: ClassVar[str] = "AutoModel"
     processor_class: ClassVar[str] = "AutoProcessor"
     may_lack: ClassVar[Sequence[str]] = ()
-    adapter_renames: ClassVar[Mapping[str, str] | None] = None
+    adapter_renames: ClassVar[dict[str, str] | None] = None
     _config_mapping = BaseModelPool._config_mapping | {
         "_processor": "processor",
         "_tokenizer": "tokenizer",
@@ -94,7 +94,11 @@ class PretrainedModelPool(BaseModelPool):
 
     def from_pretrained(self, path: str, *args: Any, **kwargs: Any) -> Any:
         """Raises ValueError naming weights a folder lacks, FileNotFoundError saying what would have been fetched."""
-        return self._load(self.auto_class, path, *args, may_lack=self.may_lack, **kwargs)
+        return self._load(None, path, *args, may_lack=self.may_lack, **kwargs)
+
+    def class_for(self, path: str) -> str:
+        """The class of transformers that loads a folder or hub id."""
+        return self.auto_class
 
     def source(self, model_name: str) -> Any:
         """A Checkpoint of what is merged of a model's files; an adapter or a pickle is first made a folder, once."""
@@ -163,12 +167,14 @@ class PretrainedModelPool(BaseModelPool):
     def _located(self, reference: str) -> str:
         return locate(reference, platform=self._platform)
 
-    def _load(self, class_name: str, path: str, *args: Any, may_lack: Sequence[str] = (), **kwargs: Any) -> Any:
+    def _load(self, class_name: str | None, path: str, *args: Any, may_lack: Sequence[str] = (), **kwargs: Any) -> Any:
         path = self._located(path)
         if is_adapter(path):
             return self._adapted(path, class_name=class_name)
         options = {**self.get_model_kwargs(), **expand_kwargs(kwargs)}
-        return load_transformer(class_name, path, *args, may_lack=may_lack, **options)
+        if not os.path.exists(path) and "@" in path:
+            path, _, options["revision"] = path.partition("@")
+        return load_transformer(class_name or self.class_for(path), path, *args, may_lack=may_lack, **options)
 
     # Files
 
@@ -199,10 +205,9 @@ class PretrainedModelPool(BaseModelPool):
 
     def _adapted(self, adapter: str, base: str | None = None, class_name: str | None = None) -> Any:
         adapter = self._located(adapter)
-        return load_adapted(
-            class_name or self.auto_class, self._base_of(adapter, base), adapter, may_lack=self.may_lack,
-            renames=self.adapter_renames, **self.get_model_kwargs(),
-        )  # fmt: skip
+        base = self._base_of(adapter, base)
+        options = {"may_lack": self.may_lack, "renames": self.adapter_renames, **self.get_model_kwargs()}
+        return load_adapted(class_name or self.class_for(base), base, adapter, **options)
 
     def _base_of(self, adapter: str, base: str | None = None) -> str:
         """The model an adapter belongs to: as given, else the pool's base, else the one it names itself."""
