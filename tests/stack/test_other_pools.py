@@ -28,9 +28,7 @@ def nyuv2(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
     base = NYUv2Model("resnet18", TASKS).state_dict()
     for name in ("_pretrained_", *TASKS):
         tasks = list(TASKS) if name == "_pretrained_" else [name]
-        kept = {
-            key: value for key, value in base.items() if key.split(".")[1] in ("encoder", *tasks) or "encoder" in key
-        }
+        kept = {key: value for key, value in base.items() if key.startswith("encoder.") or key.split(".")[1] in tasks}
         if name != "_pretrained_":
             kept = {key: value + 0.01 if value.is_floating_point() else value + 3 for key, value in kept.items()}
         torch.save({"state_dict": kept, "epoch": 3}, folder / f"{name}.ckpt")
