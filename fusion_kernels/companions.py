@@ -80,7 +80,9 @@ def config_text(source: Checkpoint, *, dtype: str | None, add_dtype: bool = Fals
         patched = _untied(patched)
     path = source.folder / CONFIG if source.folder is not None else None
     if patched == original and path is not None and path.is_file():
-        return path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
+        if json.loads(text) == patched:  # the checkpoint may stand for a part of what lies in its folder
+            return text
     return json.dumps(patched, indent=2, ensure_ascii=False, default=str) + "\n"
 
 

@@ -110,13 +110,16 @@ def instantiate(config: Any, *args: Any, **kwargs: Any) -> Any:
     """
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate as build
+    from omegaconf import OmegaConf
 
     if not isinstance(config, Mapping) and not hasattr(config, "keys"):
         raise ValueError(f"expected a mapping with a _target_, got {quoted(config)}")
     if "_target_" not in config:
         raise ValueError(f"no _target_ among the keys {listing(config)}: it names the class or function to call")
     recursive = config.get("_recursive_", False)
-    arguments = {key: config[key] for key in config if key != "_recursive_"}
+    arguments = config  # as it is, where it has a parent: ${...} may lead out of it
+    if not OmegaConf.is_config(config):
+        arguments = {key: config[key] for key in config if key != "_recursive_"}
     try:
         return build(arguments, *args, _recursive_=bool(recursive), **kwargs)
     except InstantiationException as error:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from fusion_stack.modelpool.loading import explained
+from fusion_stack.modelpool.pretrained import PretrainedModelPool
 
-from fusion_stack.modelpool.base import BaseModelPool
 
-
-class ModelPool(BaseModelPool):
+class ModelPool(PretrainedModelPool):
     """A pool of models of any one architecture that `transformers` knows, or of torch modules."""
 
-    def from_pretrained(self, path: str, *args: Any, **kwargs: Any) -> Any:
-        """The class that config.json names under "architectures" where transformers has it, else AutoModel's choice."""
+    def class_for(self, path: str) -> str:
+        """What config.json names under "architectures" where transformers has it, else AutoModel."""
         import transformers
 
-        config = transformers.AutoConfig.from_pretrained(path)
-        named = [getattr(transformers, name, None) for name in config.architectures or ()]
-        cls = next((one for one in named if one is not None), transformers.AutoModel)
-        return cls.from_pretrained(path, *args, **kwargs)
+        with explained(path):
+            config = transformers.AutoConfig.from_pretrained(path)
+        named = [name for name in config.architectures or () if hasattr(transformers, name)]
+        return named[0] if named else self.auto_class

@@ -1,0 +1,1 @@
+"""Architectures that no library has: written here so that published checkpoints of them load."""
