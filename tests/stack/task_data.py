@@ -6,7 +6,21 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+WORDS = ["good", "bad", "film", "plot", "a", "the", "very", "dull", "fine"]
+SENTENCES = ["a good film", "the plot", "a very very dull film", "fine", "the bad bad plot"]
+OTHERS = ["a film", "the very plot", "dull", "a fine good plot", "bad"]
 COLORS = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200)}
+
+
+class Run:
+    """Stands for the running program: a taskpool asks it for the modelpool and the hardware."""
+
+    fast_dev_run, seed = False, 3
+
+    def __init__(self, modelpool: Any, log_dir: Path = Path()) -> None:
+        from fusion_stack.hardware import Hardware
+
+        self.modelpool, self.hardware, self.items, self.log_dir = modelpool, Hardware("cpu"), {}, log_dir
 
 
 def images(labels: Sequence[int], size: int = 24, seed: int = 0) -> list[Any]:
