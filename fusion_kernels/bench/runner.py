@@ -117,7 +117,9 @@ def _run_pytest(watcher: _Watcher, wanted: int) -> None:
     import pytest
 
     # By itself: whatever configuration, plugins and caches the folder has in which somebody stands.
-    words = [str(Path(__file__).with_name("suite.py")), "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
+    words = [str(Path(__file__).with_name("suite.py")), "-q"]
+    for plugin in ("cacheprovider", "randomly", "xdist"):
+        words += ["-p", f"no:{plugin}"]
     words += ["-c", "/dev/null", "--rootdir", str(Path(__file__).parent), "--benchmark-disable-gc"]
     said = io.StringIO()
     with _bar(watcher, wanted), contextlib.redirect_stdout(said):
