@@ -10,7 +10,7 @@ NATIVE_SOURCES := $(wildcard CMakeLists.txt cmake/* csrc/*/* csrc/*/*/*)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help environment build test pytest test-sanitize lint format demo bench bench-kernels docs check-cuda check-sass test-gpu clean
+.PHONY: help environment build test pytest test-sanitize lint format demo benchmark-ci bench bench-kernels docs check-cuda check-sass test-gpu clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,7 +68,10 @@ format: environment  ## format Python and C++ in place
 	@git ls-files -z 'csrc/*.hpp' 'csrc/*.cpp' 'csrc/*.cuh' 'csrc/*.cu' 'csrc/*.h' 'tests/native/*' | xargs -0 -r $(BIN)/clang-format -i
 
 demo: build  ## fine-tune a real model on four real tasks, merge, evaluate, print the table
-	@$(BIN)/python -m examples.demo
+	@$(BIN)/fusion-stack-suite run --profile ci --output build/demo
+
+benchmark-ci: build  ## the same as a test: the gaps between methods that must be there are there
+	@$(BIN)/python -m pytest -m suite tests/stack
 
 bench-kernels: build  ## measure kernels against a copy and torch: table, JSON, picture; KERNELS="--help" has options
 	@$(BIN)/python benchmarks/bench_kernels.py $(KERNELS)

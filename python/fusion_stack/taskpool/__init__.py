@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fusion_stack.taskpool.lm_eval_harness import LMEvalHarnessTaskPool as LMEvalHarnessTaskPool
     from fusion_stack.taskpool.nyuv2 import NYUv2TaskPool as NYUv2TaskPool
     from fusion_stack.taskpool.openclip_vision import OpenCLIPVisionModelTaskPool as OpenCLIPVisionModelTaskPool
+    from fusion_stack.taskpool.sentence_encoder import SentenceEncoderTaskPool as SentenceEncoderTaskPool
     from fusion_stack.taskpool.text_classification import (
         GPT2TextClassificationTaskPool as GPT2TextClassificationTaskPool,
     )
@@ -39,6 +40,7 @@ _HOMES = {
     "ResNetForImageClassificationTaskPool": "image_classification",
     "TextClassificationTaskPool": "text_classification",
     "ZeroShotTaskPool": "zero_shot",
+    "SentenceEncoderTaskPool": "sentence_encoder",
 }
 __all__ = [*_HOMES]
 

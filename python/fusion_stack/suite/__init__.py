@@ -1,0 +1,1 @@
+"""The offline suite: a real model and real tasks from package registries, fine-tuned, merged and tested anywhere."""

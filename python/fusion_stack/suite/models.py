@@ -1,0 +1,97 @@
+"""Where a profile's fine-tunes lie, and the modelpool they make."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fusion_stack.suite import encode, encoder, finetune
+from fusion_stack.suite.cache import cache_folder, key_of, publish, sha256_of
+from fusion_stack.suite.encoder import encoder_pool
+from fusion_stack.suite.fetch import BASE_FILES
+from fusion_stack.suite.items import Prepared
+from fusion_stack.suite.settings import Profile, Settings, profile_of
+
+if TYPE_CHECKING:
+    from fusion_stack.modelpool import SentenceEncoderPool
+
+RECORD = "trained.json"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Model folders of one profile and seed: the base, one a task, and the jointly trained one where there is one."""
+
+    base: Path
+    models: dict[str, Path]
+    joint: Path | None = None
+
+
+def model_folder(cache: Path, prepared: list[Prepared], settings: Settings, *, bf16: bool) -> Path:
+    """Where the model trained on these items lies. The key changes with base, data, settings, versions and code."""
+    import torch
+    import transformers
+
+    versions = {"torch": torch.__version__, "transformers": transformers.__version__, "bf16": bf16}
+    code = [sha256_of(Path(str(module.__file__))) for module in (encode, encoder, finetune)]
+    data = [each.data_key for each in prepared]
+    key = key_of(BASE_FILES["model.safetensors"], data, settings.as_dict(), versions, code)
+    name = prepared[0].task.name if len(prepared) == 1 else "joint"
+    return cache / "finetuned" / f"{name}-{key}"
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a fine-tune was finished there."""
+    return (folder / finetune.RECORD).is_file()
+
+
+def training_cost(trained: Trained) -> float:
+    """CPU-seconds that the models took to train, whenever that was."""
+    folders = [*trained.models.values()] + ([] if trained.joint is None else [trained.joint])
+    return sum(float(json.loads((folder / finetune.RECORD).read_text())["cpu_seconds"]) for folder in folders)
+
+
+def remember(cache: Path, profile: Profile, seed: int, trained: Trained) -> None:
+    """Keeps which models belong to a profile and seed, for `recall`."""
+    with publish(_record_folder(cache, profile, seed)) as unfinished:
+        record = {
+            "base": str(trained.base),
+            "models": {task: str(folder) for task, folder in trained.models.items()},
+            "joint": None if trained.joint is None else str(trained.joint),
+        }
+        (unfinished / RECORD).write_text(json.dumps(record, indent=2) + "\n")
+
+
+def recall(cache: Path, profile: Profile, seed: int) -> Trained:
+    """What was trained last for a profile and seed. Raises FileNotFoundError naming the command that trains it."""
+    file = _record_folder(cache, profile, seed) / RECORD
+    if file.is_file():
+        kept = json.loads(file.read_text())
+        joint = None if kept["joint"] is None else Path(kept["joint"])
+        found = Trained(Path(kept["base"]), {task: Path(path) for task, path in kept["models"].items()}, joint)
+        if found.base.is_dir() and all(is_complete(folder) for folder in found.models.values()):
+            return found
+    raise FileNotFoundError(
+        f"the fine-tunes of profile {profile.name!r}, seed {seed}, are not in {cache}; "
+        f"`fusion-stack-suite train --profile {profile.name} --seed {seed}` makes them"
+    )
+
+
+def finetuned_pool(
+    profile: str = "full", seed: int | None = None, tasks: list[str] | None = None
+) -> SentenceEncoderPool:
+    """The modelpool of a profile's fine-tunes and their base; `seed` None means 0, `tasks` None all of them.
+
+    Raises FileNotFoundError naming the command that trains them, ValueError for a task that is not among them.
+    """
+    trained = recall(cache_folder(), profile_of(profile), seed or 0)
+    unknown = [task for task in tasks or () if task not in trained.models]
+    if unknown:
+        raise ValueError(f"profile {profile!r} has no fine-tune for {unknown[0]!r}; it has {', '.join(trained.models)}")
+    return encoder_pool(trained.base, {task: trained.models[task] for task in tasks or trained.models})
+
+
+def _record_folder(cache: Path, profile: Profile, seed: int) -> Path:
+    return cache / "profiles" / f"{profile.name}-seed{seed}"
