@@ -227,6 +227,10 @@ def test_items_are_drawn_once_and_again_for_another_seed_or_size(tmp_path: Path)
     once = items.prepare(counted, tmp_path, settings)
     assert items.prepare(counted, tmp_path, settings) == once
     assert len(reads) == 1
+    (file,) = tmp_path.rglob(items.FILE)
+    file.write_text("{half")
+    with pytest.raises(ValueError, match=r"items\.json is damaged .*; delete .*counted-"):
+        items.prepare(counted, tmp_path, settings)
     assert items.prepare(counted, tmp_path, Settings(1, train_items=10, validation_items=5, test_items=5)) != once
     assert len(reads) == 2
 

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 def cache_folder() -> Path:
@@ -39,6 +40,14 @@ def key_of(*parts: object) -> str:
 def intact(folder: Path, expected: Mapping[str, str]) -> bool:
     """Whether every expected file (name: SHA-256) lies in the folder with exactly those bytes."""
     return all((folder / name).is_file() and sha256_of(folder / name) == digest for name, digest in expected.items())
+
+
+def read_json(path: Path) -> Any:
+    """What a file of the cache holds. Raises ValueError naming the file, and the way out, where it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); delete {path.parent}, it is made again") from None
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fusion_stack.suite import debian, orange, samples, splits
-from fusion_stack.suite.cache import key_of, publish, sha256_of
+from fusion_stack.suite.cache import key_of, publish, read_json, sha256_of
 from fusion_stack.suite.fetch import UnavailableError
 from fusion_stack.suite.settings import Profile, Settings
 from fusion_stack.suite.splits import Split, split
@@ -42,7 +42,7 @@ def prepare(task: Task, cache: Path, settings: Settings) -> Prepared:
         drawn = split(*task.read(cache), task.classes, **sizes)
         with publish(folder) as unfinished:
             (unfinished / FILE).write_text(json.dumps(asdict(drawn)))
-    kept = json.loads((folder / FILE).read_text())
+    kept = read_json(folder / FILE)
     return Prepared(task, Split(**{part: [(text, label) for text, label in kept[part]] for part in kept}))
 
 

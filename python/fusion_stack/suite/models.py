@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fusion_stack.suite import encode, encoder, finetune
-from fusion_stack.suite.cache import cache_folder, key_of, publish, sha256_of
+from fusion_stack.suite.cache import cache_folder, key_of, publish, read_json, sha256_of
 from fusion_stack.suite.encoder import encoder_pool
 from fusion_stack.suite.fetch import BASE_FILES
 from fusion_stack.suite.items import Prepared
@@ -50,7 +50,7 @@ def is_complete(folder: Path) -> bool:
 def training_cost(trained: Trained) -> float:
     """CPU-seconds that the models took to train, whenever that was."""
     folders = [*trained.models.values()] + ([] if trained.joint is None else [trained.joint])
-    return sum(float(json.loads((folder / finetune.RECORD).read_text())["cpu_seconds"]) for folder in folders)
+    return sum(float(read_json(folder / finetune.RECORD)["cpu_seconds"]) for folder in folders)
 
 
 def remember(cache: Path, profile: Profile, seed: int, trained: Trained) -> None:
@@ -68,7 +68,7 @@ def recall(cache: Path, profile: Profile, seed: int) -> Trained:
     """What was trained last for a profile and seed. Raises FileNotFoundError naming the command that trains it."""
     file = _record_folder(cache, profile, seed) / RECORD
     if file.is_file():
-        kept = json.loads(file.read_text())
+        kept = read_json(file)
         joint = None if kept["joint"] is None else Path(kept["joint"])
         found = Trained(Path(kept["base"]), {task: Path(path) for task, path in kept["models"].items()}, joint)
         if found.base.is_dir() and all(is_complete(folder) for folder in found.models.values()):
