@@ -25,12 +25,12 @@ fusion-stack-suite run --profile full           # eight tasks, three seeds
 fusion-stack-suite table build/suite/*.json     # tables from results
 ```
 
-The same models and tasks in the stack, after `fusion-stack-suite train --profile full --seed 0`:
+The same models and tasks in the stack, after `fusion-stack-suite train --profile full --seed 0`; the sweep ends in its
+table:
 
 ```bash
-fusion-stack --multirun method=simple_average,task_arithmetic,ties_merging \\
+fusion-stack --multirun method=simple_average,task_arithmetic,ties_merging,individual \\
     modelpool=SentenceEncoderPool/text8 taskpool=SentenceEncoderTaskPool/text8
-fusion-stack-table outputs
 ```
 
 Test accuracy in %. Mean: over the tasks, ± one standard error. Norm.: mean over the tasks of a model's accuracy divided
