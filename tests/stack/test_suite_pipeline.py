@@ -11,6 +11,8 @@ import pytest
 from suite_models import tiny_encoder
 from typer.testing import CliRunner
 
+from fusion_stack.modelpool import FinetunedEncoderPool
+from fusion_stack.serialization import instantiate
 from fusion_stack.suite import cli, fetch, items, models, record, settings
 from fusion_stack.suite.cache import cache_folder, sha256_of
 from fusion_stack.suite.fetch import UnavailableError
@@ -149,7 +151,7 @@ def test_the_taskpool_names_a_task_it_lacks_and_goes_on(results: Path):
     from fusion_stack.taskpool import SentenceEncoderTaskPool
 
     pool = SentenceEncoderTaskPool(profile="tiny", tasks=["absent", "crops"], seed=1, split="validation")
-    model = models.finetuned_pool("tiny", 1).load_model("crops")
+    model = FinetunedEncoderPool("tiny", seed=1).load_model("crops")
     report = pool.evaluate(model)
     assert report["absent"] == {"error": "no archive here"}
     assert report["crops"]["items"] == SIZES.validation_items
@@ -158,12 +160,17 @@ def test_the_taskpool_names_a_task_it_lacks_and_goes_on(results: Path):
     assert pool.evaluate(model, tasks=["absent"]) == {"absent": {"error": "no archive here"}}
 
 
-def test_a_modelpool_without_its_fine_tunes_names_the_command_that_makes_them():
+def test_a_modelpool_without_its_fine_tunes_names_the_command_that_makes_them(results: Path):
+    pool = FinetunedEncoderPool("tiny", seed=7)
+    assert pool.all_model_names == ["_pretrained_", "crops", "fuels"]
     with pytest.raises(FileNotFoundError, match="`fusion-stack-suite train --profile tiny --seed 7` makes them"):
-        models.finetuned_pool("tiny", 7)
-    with pytest.raises(ValueError, match="no fine-tune for 'croops'"):
-        models.finetuned_pool("tiny", 1, ["croops"])
-    assert models.finetuned_pool("tiny", 1, ["fuels"]).all_model_names == ["_pretrained_", "fuels"]
+        pool.source("crops")
+    with pytest.raises(ValueError, match="task 'croops' is not known"):
+        FinetunedEncoderPool("tiny", seed=1, tasks=["croops"])
+    untrained = FinetunedEncoderPool("tiny", seed=1, tasks=["absent", "fuels"])
+    with pytest.raises(FileNotFoundError, match=r"profile 'tiny' was trained without 'absent'.*crops, fuels"):
+        untrained.load_model("absent")
+    assert instantiate(untrained.config).source("fuels") == untrained.source("fuels")
 
 
 def test_items_stay_apart_under_every_seed():

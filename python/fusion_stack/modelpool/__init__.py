@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fusion_stack.modelpool.classifiers import ImageClassificationModelPool as ImageClassificationModelPool
     from fusion_stack.modelpool.classifiers import SequenceClassificationModelPool as SequenceClassificationModelPool
     from fusion_stack.modelpool.clip_vision import CLIPVisionModelPool as CLIPVisionModelPool
+    from fusion_stack.modelpool.finetuned_encoder import FinetunedEncoderPool as FinetunedEncoderPool
     from fusion_stack.modelpool.language_models import CausalLMPool as CausalLMPool
     from fusion_stack.modelpool.language_models import Seq2SeqLMPool as Seq2SeqLMPool
     from fusion_stack.modelpool.model_pool import ModelPool as ModelPool
@@ -26,6 +27,7 @@ _HOMES = {
     "CLIPVisionModelPool": "clip_vision",
     "GPT2ForSequenceClassificationPool": "classifiers",
     "ImageClassificationModelPool": "classifiers",
+    "FinetunedEncoderPool": "finetuned_encoder",
     "ModelPool": "model_pool",
     "NYUv2ModelPool": "nyuv2",
     "OpenCLIPVisionModelPool": "openclip_vision",

@@ -1,21 +1,16 @@
-"""Where a profile's fine-tunes lie, and the modelpool they make."""
+"""Where a profile's fine-tunes lie, and which of them are there."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fusion_stack.suite import encode, encoder, finetune
-from fusion_stack.suite.cache import cache_folder, key_of, publish, read_json, sha256_of
-from fusion_stack.suite.encoder import encoder_pool
+from fusion_stack.suite.cache import key_of, publish, read_json, sha256_of
 from fusion_stack.suite.fetch import BASE_FILES
 from fusion_stack.suite.items import Prepared
-from fusion_stack.suite.settings import Profile, Settings, profile_of
-
-if TYPE_CHECKING:
-    from fusion_stack.modelpool import SentenceEncoderPool
+from fusion_stack.suite.settings import Profile, Settings
 
 RECORD = "trained.json"
 
@@ -77,20 +72,6 @@ def recall(cache: Path, profile: Profile, seed: int) -> Trained:
         f"the fine-tunes of profile {profile.name!r}, seed {seed}, are not in {cache}; "
         f"`fusion-stack-suite train --profile {profile.name} --seed {seed}` makes them"
     )
-
-
-def finetuned_pool(
-    profile: str = "full", seed: int | None = None, tasks: list[str] | None = None
-) -> SentenceEncoderPool:
-    """The modelpool of a profile's fine-tunes and their base; `seed` None means 0, `tasks` None all of them.
-
-    Raises FileNotFoundError naming the command that trains them, ValueError for a task that is not among them.
-    """
-    trained = recall(cache_folder(), profile_of(profile), seed or 0)
-    unknown = [task for task in tasks or () if task not in trained.models]
-    if unknown:
-        raise ValueError(f"profile {profile!r} has no fine-tune for {unknown[0]!r}; it has {', '.join(trained.models)}")
-    return encoder_pool(trained.base, {task: trained.models[task] for task in tasks or trained.models})
 
 
 def _record_folder(cache: Path, profile: Profile, seed: int) -> Path:
