@@ -33,7 +33,8 @@ target_sources(fk_device PRIVATE
   csrc/cuda/gram_merge.cpp
   csrc/cuda/groups.cpp
   csrc/cuda/kernels.cu
-  csrc/cuda/memory.cpp)
+  csrc/cuda/memory.cpp
+  csrc/cuda/tile_scan.cpp)
 set(device_kernels csrc/cuda/kernels.cu)
 foreach(path IN LISTS methods)
   get_filename_component(METHOD ${path} NAME_WE)

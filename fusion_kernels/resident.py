@@ -8,7 +8,7 @@ from fusion_kernels import jobs
 from fusion_kernels.execution import Work
 from fusion_kernels.limits import format_bytes
 
-__all__ = ["execute", "workspace_bytes"]
+__all__ = ["execute", "memory_of", "workspace_bytes"]
 
 
 def workspace_bytes(work: Work) -> int:
@@ -31,12 +31,9 @@ def execute(work: Work, device: str, workspace: Any = None) -> None:
     needed = workspace_bytes(work)
     if workspace is None:
         workspace = torch.empty(needed, dtype=torch.uint8, device=device)
-    elif not isinstance(workspace, torch.Tensor) or str(workspace.device) != device or not workspace.is_contiguous():
-        where = f"a {type(workspace).__name__}" if not isinstance(workspace, torch.Tensor) else str(workspace.device)
-        raise ValueError(f"workspace: a contiguous torch tensor on {device} is expected, got {where}")
-    size = workspace.numel() * workspace.element_size()
-    address = -(-workspace.data_ptr() // 16) * 16
-    if size - (address - workspace.data_ptr()) < needed:
+    start, size = memory_of(workspace, device)
+    address = -(-start // 16) * 16
+    if size - (address - start) < needed:
         raise ValueError(f"workspace has {size} bytes, this call needs {needed} ({format_bytes(needed)})")
     native().merge_on_device(
         *_call(work),
@@ -45,6 +42,20 @@ def execute(work: Work, device: str, workspace: Any = None) -> None:
         workspace=address,
         seed=work.seed,
     )
+
+
+def memory_of(workspace: Any, device: str) -> tuple[int, int]:
+    """Address and bytes of a workspace. Raises ValueError for what is not a contiguous torch tensor on `device`."""
+    import torch
+
+    expected = f"workspace: a contiguous torch tensor on {device} is expected, got"
+    if not isinstance(workspace, torch.Tensor):
+        raise ValueError(f"{expected} a {type(workspace).__name__}")
+    if str(workspace.device) != device:
+        raise ValueError(f"{expected} one on {workspace.device}")
+    if not workspace.is_contiguous():
+        raise ValueError(f"{expected} one with strides {tuple(workspace.stride())}")
+    return workspace.data_ptr(), workspace.numel() * workspace.element_size()
 
 
 def _call(work: Work) -> tuple[Any, ...]:

@@ -62,12 +62,14 @@ def merge_tensors(
     """
     call = _prepare(tensors, method, base, preset, dtype, name, seed, threads, method_parameters)
     result = call.new_output() if out is None else out
-    if call.device != "cpu":
-        resident.execute(call.work(_output_memory(call, result)), call.device, workspace)
-        return result
     inputs = {label: call.inputs.memory[info.buffer] for label, info in call.inputs.tensors.items()}
     output = _output_memory(call, result)
     check_apart("out", output, inputs)
+    if call.device != "cpu":
+        if workspace is not None:
+            check_apart("workspace", resident.memory_of(workspace, call.device), {**inputs, "out": output})
+        resident.execute(call.work(output), call.device, workspace)
+        return result
     scratch = None
     if workspace is not None:
         scratch = workspace_buffer(workspace, call.workspace_bytes())
