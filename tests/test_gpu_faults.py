@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from emulated_gpus import RANDOM, REVERSE, emulated_gpus, needs_emulator
 from safetensors.torch import save_file
 
 import fusion_kernels
+from fusion_kernels._native import native
+from fusion_kernels.tensors import workspace_bytes
 
 pytestmark = needs_emulator
 
@@ -128,6 +131,9 @@ def on_gpu(tensor: torch.Tensor, kind: type[OnGpu] = OnGpu) -> torch.Tensor:
     return tensor.as_subclass(kind)
 
 
+HELD: list[object] = []  # memory of the device that tensors lie in
+
+
 class Stream:
     def __init__(self, handle: int) -> None:
         self.cuda_stream = handle
@@ -144,9 +150,12 @@ def current_stream(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def lent(tensors: list[torch.Tensor], **options: object) -> dict[str, object]:
     """Arguments with an output and a workspace."""
     arguments = {"method": "linear", "weight": 1, **options}
-    needed = fusion_kernels.workspace_bytes(tensors, **arguments)
+    needed = workspace_bytes(tensors, **arguments) + 64
+    memory = native().DeviceBytes(0, needed)
+    HELD.append(memory)
+    here = (ctypes.c_char * needed).from_address(memory.address)
     return arguments | {
-        "workspace": on_gpu(torch.empty(needed + 64, dtype=torch.uint8)),
+        "workspace": on_gpu(torch.frombuffer(here, dtype=torch.uint8)),
         "out": on_gpu(torch.empty(tensors[0].shape)),
     }
 
@@ -220,7 +229,7 @@ def test_a_stream_of_another_device_is_refused(current_stream: list[int]) -> Non
     arguments = lent(tensors)
     with emulated_gpus() as controls:
         current_stream[0] = controls.fk_emulator_open_stream(1)
-        with pytest.raises(fusion_kernels.DeviceError, match="resource handle"):
+        with pytest.raises(fusion_kernels.DeviceError, match="invalid handle of a stream"):
             fusion_kernels.merge_tensors(tensors, **arguments)
         current_stream[0] = controls.fk_emulator_open_stream(0)
         merged = fusion_kernels.merge_tensors(tensors, **arguments)

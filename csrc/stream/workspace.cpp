@@ -12,6 +12,7 @@
 #include "stream/device_memory.hpp"
 #include "stream/gram_run.hpp"
 #include "stream/masks.hpp"
+#include "stream/resident_run.hpp"
 
 namespace fk {
 namespace {
@@ -34,6 +35,7 @@ int64_t aligned(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * 
 struct Needs {
   int models = 1, itemsize = 1, bytes_per_element = 2;
   int64_t elements = 0;              // of a tensor
+  int64_t together = 0;              // bytes of small tensors that a GPU may merge at once, and more
   int64_t columns = 0;               // of a tensor whose rows must be whole
   int64_t slot = 0, least_slot = 0;  // bytes collected about a tensor under way: useful, indispensable
   int64_t column_sums = 0;           // bytes of a tensor whose columns are vectors
@@ -56,6 +58,7 @@ Needs needs_of(const MergeCall& call) {
     needs.models = std::max(needs.models, job.count());
     needs.elements = std::max(needs.elements, job.units());
     if (job.kind != Job::Kind::merge) continue;
+    needs.together += ResidentRun::staged_bytes(job);
     needs.f64 |= job.f64();
     merged += job.units();
     if (call.needs_rows(job)) needs.columns = std::max(needs.columns, job.cols);
@@ -152,7 +155,8 @@ WorkspacePlan plan_workspace(const MergeCall& call) {
   // A vector's row must lie within a tile; a row that is ranked had better, or it is ranked for each of its tiles.
   const int64_t row_tile = power_of_two(needs.columns);
   const int64_t least_tile = call.method->is_gram ? row_tile : kSmallestTile;
-  plan.tile_elements = std::max(std::min(plan.tile_elements, power_of_two(needs.elements)),
+  const int64_t most_elements = on_gpu ? std::max(needs.elements, needs.together) : needs.elements;
+  plan.tile_elements = std::max(std::min(plan.tile_elements, power_of_two(most_elements)),
                                 call.tile_elements == 0 ? row_tile : least_tile);
   plan.threads = call.threads > 0 ? call.threads : available_cores();
   plan.threads = static_cast<int>(std::clamp<int64_t>(plan.threads, 1, 1024));

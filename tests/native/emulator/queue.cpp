@@ -28,8 +28,9 @@ class Worker {
   }
 
   void operator()(const Copy& work) {
-    if (!can_work() || !check(work.to, work.bytes) || !check(work.from, work.bytes)) return;
-    std::memmove(work.to, work.from, work.bytes);
+    if (!can_work() || !check(work.to, work.bytes)) return;
+    if (!work.staged && !check(work.from, work.bytes)) return;
+    std::memmove(work.to, work.staged ? work.staged.get() : work.from, work.bytes);
   }
 
   void operator()(const Fill& work) {
