@@ -39,7 +39,8 @@ target_sources(fk_device PRIVATE
   csrc/cuda/ops/election.cpp
   csrc/cuda/ops/products.cpp
   csrc/cuda/ops/sparsify.cpp
-  csrc/cuda/ops/threshold.cpp)
+  csrc/cuda/ops/threshold.cpp
+  csrc/cuda/tile_scan.cpp)
 set(device_kernels csrc/cuda/kernels.cu csrc/cuda/ops/kernels.cu)
 foreach(path IN LISTS methods)
   get_filename_component(METHOD ${path} NAME_WE)

@@ -37,6 +37,7 @@ class Work:
     limit_stated: bool = False
     allow_nonfinite: bool = False
     devices: tuple[int, ...] = ()  # GPUs that share the tensors; none: the processor merges
+    device_memory_limit: int = 0  # bytes of each GPU's memory; 0: most of what is free
 
 
 def execute(work: Work, *, observer: Observer | None = None, workspace: Any = None) -> dict[str, Any]:
@@ -61,6 +62,7 @@ def execute(work: Work, *, observer: Observer | None = None, workspace: Any = No
         workspace=workspace,
         observer=observer,
         devices=list(work.devices),
+        device_memory_limit=work.device_memory_limit,
     )
     return result
 
@@ -93,5 +95,7 @@ def workspace_bytes(work: Work) -> int:
             work.buffers,
             threads=work.threads,
             memory_limit=work.memory_limit,
+            devices=list(work.devices),
+            device_memory_limit=work.device_memory_limit,
         )
     )

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-__all__ = ["available_memory", "format_bytes", "memory_limit_bytes", "parse_size"]
+__all__ = ["available_memory", "device_memory_limit_bytes", "format_bytes", "memory_limit_bytes", "parse_size"]
 
 _UNITS = {
     "kb": 10**3,
@@ -56,9 +56,21 @@ def memory_limit_bytes(value: str | int = "auto") -> int:
     """
     if value == "auto":
         return max(1, available_memory() // 4)
+    return _stated_limit(value, what="memory_limit")
+
+
+def device_memory_limit_bytes(value: str | int = "auto") -> int:
+    """Bytes of each GPU's memory that a merge may take: 0 for ``"auto"``, which the engine decides by what is free.
+
+    Raises ValueError for a size nobody can read.
+    """
+    return 0 if value == "auto" else _stated_limit(value, what="device_memory_limit")
+
+
+def _stated_limit(value: str | int, *, what: str) -> int:
     if isinstance(value, str) and value.strip().isalpha():
-        raise ValueError(f"memory_limit: 'auto', bytes as an int, or text such as '256MiB' or '1.5GB', got {value!r}")
-    return parse_size(value, what="memory_limit")
+        raise ValueError(f"{what}: 'auto', bytes as an int, or text such as '256MiB' or '1.5GB', got {value!r}")
+    return parse_size(value, what=what)
 
 
 def available_memory(root: str | os.PathLike[str] = "/") -> int:

@@ -35,6 +35,7 @@ def merge(
     device: str = "auto",
     threads: int | None = None,
     memory_limit: int | str = "auto",
+    device_memory_limit: int | str = "auto",
     max_shard_size: int | str = "5GB",
     overwrite: bool = False,
     durable: bool = False,
@@ -61,6 +62,7 @@ def merge(
     device: str = "auto",
     threads: int | None = None,
     memory_limit: int | str = "auto",
+    device_memory_limit: int | str = "auto",
     max_shard_size: int | str = "5GB",
     overwrite: bool = False,
     durable: bool = False,
@@ -86,6 +88,7 @@ def merge(
     device: str = "auto",
     threads: int | None = None,
     memory_limit: int | str = "auto",
+    device_memory_limit: int | str = "auto",
     max_shard_size: int | str = "5GB",
     overwrite: bool = False,
     durable: bool = False,
@@ -111,11 +114,13 @@ def merge(
     dtype: of the output ("bfloat16", torch.bfloat16, ...); inputs are never rounded to it first. None takes, tensor by
         tensor, the narrowest dtype that holds all inputs.
     seed: of methods that draw random numbers; stated in the recipe written beside the result.
-    device: "auto" or "cpu", or GPUs that share the tensors: "cuda", "cuda:1", "cuda:0,1". The bits are the same. What
-        does not fit a GPU's memory, and a trim with scope="model", is done by the processor.
+    device: "auto" or "cpu", or GPUs that share the tensors and, where one is large, its tiles: "cuda", "cuda:1",
+        "cuda:0,1". The bits are the same.
     threads: native threads; None takes all cores.
     memory_limit: bytes the engine may allocate, whatever the size of a tensor ("256MiB", int); "auto" is a quarter of
         what is available to this process.
+    device_memory_limit: the same of each GPU's memory, with tiles as small as it takes; "auto" is seven eighths of what
+        is free there.
     max_shard_size: bytes of weights per file ("5GB", "512MiB", int).
     overwrite: write into a folder that holds files, replacing those of the same name, or replace an existing file.
     durable: wait until the result has reached the disk before it is published.
@@ -153,6 +158,7 @@ def plan(
     device: str = "auto",
     threads: int | None = None,
     memory_limit: int | str = "auto",
+    device_memory_limit: int | str = "auto",
     max_shard_size: int | str = "5GB",
     overwrite: bool = False,
     durable: bool = False,

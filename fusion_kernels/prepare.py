@@ -13,7 +13,13 @@ from fusion_kernels.drawing import draw_notes
 from fusion_kernels.errors import listing
 from fusion_kernels.execution import memory_bytes
 from fusion_kernels.layout import Place, lay_out
-from fusion_kernels.limits import available_memory, format_bytes, memory_limit_bytes, parse_size
+from fusion_kernels.limits import (
+    available_memory,
+    device_memory_limit_bytes,
+    format_bytes,
+    memory_limit_bytes,
+    parse_size,
+)
 from fusion_kernels.parameters import get_method, resolve
 from fusion_kernels.prepared import Prepared
 from fusion_kernels.publish import Target
@@ -179,6 +185,7 @@ def _lay_out(prepared: Prepared) -> None:
 
 def _check_limits(prepared: Prepared) -> None:
     prepared.memory_limit = memory_limit_bytes(prepared.request.memory_limit)
+    prepared.device_memory_limit = device_memory_limit_bytes(prepared.request.device_memory_limit)
 
 
 def _file_sizes(checkpoint: Checkpoint) -> list[int]:

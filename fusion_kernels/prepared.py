@@ -44,6 +44,7 @@ class Prepared:
     target: Target | None = None
     work: list[jobs.Job] = field(default_factory=list)
     memory_limit: int = 0
+    device_memory_limit: int = 0
     reads: int = 0
     passes: int = 1
     ram: int = 0
@@ -97,6 +98,7 @@ class Prepared:
             limit_stated=request.memory_limit != "auto",
             allow_nonfinite=request.allow_nonfinite,
             devices=gpu_numbers(request.device),
+            device_memory_limit=self.device_memory_limit,
         )
 
     def small_files(self) -> list[str]:

@@ -51,6 +51,7 @@ class Request:
     device: str
     threads: int | None
     memory_limit: int | str
+    device_memory_limit: int | str
     max_shard_size: int | str
     overwrite: bool
     durable: bool

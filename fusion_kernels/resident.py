@@ -19,12 +19,19 @@ def workspace_bytes(work: Work) -> int:
 
 
 def lent(workspace: Any, device: str) -> tuple[int, int]:
-    """Address and bytes of a workspace that a caller gives. Raises ValueError for one that is not on the device."""
+    """Address and bytes of a workspace that a caller gives.
+
+    Raises ValueError for what is not a contiguous torch tensor on `device`.
+    """
     import torch
 
-    if not isinstance(workspace, torch.Tensor) or str(workspace.device) != device or not workspace.is_contiguous():
-        where = f"a {type(workspace).__name__}" if not isinstance(workspace, torch.Tensor) else str(workspace.device)
-        raise ValueError(f"workspace: a contiguous torch tensor on {device} is expected, got {where}")
+    expected = f"workspace: a contiguous torch tensor on {device} is expected, got"
+    if not isinstance(workspace, torch.Tensor):
+        raise ValueError(f"{expected} a {type(workspace).__name__}")
+    if str(workspace.device) != device:
+        raise ValueError(f"{expected} one on {workspace.device}")
+    if not workspace.is_contiguous():
+        raise ValueError(f"{expected} one with strides {tuple(workspace.stride())}")
     return workspace.data_ptr(), workspace.numel() * workspace.element_size()
 
 

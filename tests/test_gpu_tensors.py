@@ -8,6 +8,7 @@ from device_calls import KIND
 
 import fusion_kernels
 import fusion_kernels.ops
+from fusion_kernels.tensors import workspace_bytes
 
 pytestmark = pytest.mark.skipif(
     KIND != "cuda" or not torch.cuda.is_available(), reason="needs a GPU and a build for it (FK_CUDA=ON)"
@@ -52,7 +53,7 @@ def test_a_fold_can_be_captured_in_a_graph(method: str) -> None:
     on_gpu = moved(models, base)
     out = torch.empty_like(on_gpu["tensors"][0])
     arguments = {"method": method, "name": "t", **FOLDS[method]}
-    workspace = torch.empty(fusion_kernels.workspace_bytes(**on_gpu, **arguments), dtype=torch.uint8, device="cuda")
+    workspace = torch.empty(workspace_bytes(**on_gpu, **arguments), dtype=torch.uint8, device="cuda")
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):

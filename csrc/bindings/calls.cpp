@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings/values.hpp"
+#include "stream/device_memory.hpp"
 #include "stream/model_scope.hpp"
 
 namespace py = pybind11;
@@ -89,6 +90,8 @@ MergeCall to_call(const std::string& method, const py::sequence& jobs, const py:
   call.memory_limit = options.memory_limit;
   call.tile_elements = options.tile_elements;
   call.seed = options.seed;
+  call.devices = options.devices;
+  call.device_memory_limit = options.device_memory_limit;
   for (const py::handle& buffer : buffers) {
     if (py::isinstance<py::int_>(buffer)) {
       call.buffers.push_back({buffer.cast<int>()});
@@ -116,6 +119,7 @@ MergeCall to_call(const std::string& method, const py::sequence& jobs, const py:
     call.jobs.push_back(std::move(job));
   }
   if (call.scopes_model()) check_model_scope(call);
+  settle_device_memory(call);
   return call;
 }
 

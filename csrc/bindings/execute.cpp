@@ -17,8 +17,10 @@ namespace {
 constexpr std::align_val_t kPage{4096};
 
 int64_t workspace_bytes(const std::string& method, const py::sequence& jobs, const py::sequence& parameter_sets,
-                        const py::sequence& buffers, int threads, int64_t memory_limit, int64_t tile_elements) {
-  return plan_workspace(to_call(method, jobs, parameter_sets, buffers, {threads, memory_limit, tile_elements}))
+                        const py::sequence& buffers, int threads, int64_t memory_limit, int64_t tile_elements,
+                        const std::vector<int>& devices, int64_t device_memory_limit) {
+  return plan_workspace(to_call(method, jobs, parameter_sets, buffers,
+                                {threads, memory_limit, tile_elements, 0, devices, device_memory_limit}))
              .total() +
          static_cast<int64_t>(kPage);
 }
@@ -47,10 +49,10 @@ Workspace get_workspace(const py::object& given, int64_t needed) {
 py::dict execute(const std::string& method, const py::sequence& jobs, const py::sequence& parameter_sets,
                  const py::sequence& buffers, int threads, int64_t memory_limit, const std::string& instruction_set,
                  int64_t tile_elements, bool allow_nonfinite, uint64_t seed, const py::object& workspace,
-                 const py::object& observer, const std::vector<int>& devices) {
-  MergeCall call = to_call(method, jobs, parameter_sets, buffers, {threads, memory_limit, tile_elements, seed});
+                 const py::object& observer, const std::vector<int>& devices, int64_t device_memory_limit) {
+  MergeCall call = to_call(method, jobs, parameter_sets, buffers,
+                           {threads, memory_limit, tile_elements, seed, devices, device_memory_limit});
   call.isa = instruction_set;
-  call.devices = devices;
   call.allow_nonfinite = allow_nonfinite;
   const int64_t needed = plan_workspace(call).total();
   const Workspace memory = get_workspace(workspace, needed);
@@ -83,9 +85,11 @@ py::dict execute(const std::string& method, const py::sequence& jobs, const py::
 void bind_execute(py::module_& module) {
   module.def("execute", &execute, "method"_a, "jobs"_a, "parameter_sets"_a, "buffers"_a, py::kw_only(), "threads"_a = 0,
              "memory_limit"_a = 0, "instruction_set"_a = "", "tile_elements"_a = 0, "allow_nonfinite"_a = false,
-             "seed"_a = 0, "workspace"_a = py::none(), "observer"_a = py::none(), "devices"_a = std::vector<int>());
+             "seed"_a = 0, "workspace"_a = py::none(), "observer"_a = py::none(), "devices"_a = std::vector<int>(),
+             "device_memory_limit"_a = 0);
   module.def("workspace_bytes", &workspace_bytes, "method"_a, "jobs"_a, "parameter_sets"_a, "buffers"_a, py::kw_only(),
-             "threads"_a = 0, "memory_limit"_a = 0, "tile_elements"_a = 0);
+             "threads"_a = 0, "memory_limit"_a = 0, "tile_elements"_a = 0, "devices"_a = std::vector<int>(),
+             "device_memory_limit"_a = 0);
 }
 
 }  // namespace fk::bindings

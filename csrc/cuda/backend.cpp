@@ -1,10 +1,12 @@
 // backend.cpp: the GPU backend as the engine sees it.
 #include <algorithm>
 
+#include "core/summation.hpp"
 #include "cuda/device.hpp"
 #include "cuda/fold_merge.hpp"
 #include "cuda/gram_merge.hpp"
 #include "cuda/peaks.hpp"
+#include "cuda/tile_scan.hpp"
 #include "stream/device_backend.hpp"
 
 namespace fk {
@@ -39,6 +41,18 @@ Memory::Sizes measure(const MergeCall& call, const std::vector<ResidentTensor>& 
 
 int64_t workspace_bytes(const MergeCall& call, const std::vector<ResidentTensor>& tensors) {
   return measure(call, tensors).total();
+}
+
+// Of the passes that the engine makes over parts: a method has few of them.
+int64_t part_workspace_bytes(const MergeCall& call, const ResidentTensor& tensor) {
+  int64_t bytes = workspace_bytes(call, {tensor});
+  if (trims(call.method->sparsifier)) {
+    const std::vector<ScanRequest> requests(static_cast<size_t>(2 * tensor.job->count()));
+    Memory memory;
+    TileScan(call, tensor, requests, memory);
+    bytes = std::max(bytes, memory.used().total());
+  }
+  return bytes;
 }
 
 void enqueue(const MergeCall& call, const std::vector<ResidentTensor>& tensors, const Queue& queue, char* workspace,
@@ -84,7 +98,9 @@ class Lane : public DeviceLane {
     const cudaError_t error = cudaMalloc(&found, static_cast<size_t>(bytes));
     if (error == cudaErrorMemoryAllocation) {
       cudaGetLastError();
-      return nullptr;
+      throw DeviceError("GPU " + std::to_string(device_) + " is out of memory: it has not got the " +
+                        std::to_string(bytes) + " bytes that a part of the merge takes; give a smaller " +
+                        "device_memory_limit");
     }
     check(error, "allocate device memory");
     memory_ = static_cast<char*>(found);
@@ -104,14 +120,64 @@ class Lane : public DeviceLane {
     const OnDevice chosen(device_);
     enqueue(call, tensors, queue_, workspace, peaks);
   }
+  void sum_products(const MergeCall& call, const ResidentTensor& tensor, char* workspace, double* products) override {
+    with_part<GramMerge>(call, tensor, workspace, [&](GramMerge& merge) {
+      merge.sum(queue_);
+      fetch(products, merge.products(), pair_count(tensor.job->count()));
+    });
+  }
+  void sum_masses(const MergeCall& call, const ResidentTensor& tensor, char* workspace, double* masses) override {
+    with_part<FoldMerge>(call, tensor, workspace, [&](FoldMerge& merge) {
+      merge.sum_masses(queue_);
+      fetch(masses, merge.masses(), 2 * tensor.job->count());
+    });
+  }
+  void add_columns(const MergeCall& call, const ResidentTensor& tensor, char* workspace, double* sums) override {
+    with_part<GramMerge>(call, tensor, workspace, [&](GramMerge& merge) { merge.add_columns(sums, queue_); });
+  }
+  void scan(const MergeCall& call, const ResidentTensor& tensor, const std::vector<ScanRequest>& requests,
+            char* workspace, char* found) override {
+    const OnDevice chosen(device_);
+    Memory measured;
+    TileScan(call, tensor, requests, measured);
+    Memory memory(workspace, measured.used());
+    TileScan scan(call, tensor, requests, memory);
+    memory.send(queue_);
+    memory.clear(queue_);
+    scan.run(queue_, found);
+  }
   void wait() override { check(cudaStreamSynchronize(queue_.stream), "wait for the device"); }
 
  private:
+  // Calls use(merge): the passes over one tensor's part, described in `workspace`.
+  template <class Merge, class Use>
+  void with_part(const MergeCall& call, const ResidentTensor& tensor, char* workspace, Use&& use) {
+    const OnDevice chosen(device_);
+    const std::vector<ResidentTensor> tensors{tensor};
+    Memory memory(workspace, measure(call, tensors));
+    const Peaks peaks(tensors, memory);
+    Merge merge(call, tensors, peaks, memory);
+    memory.send(queue_);
+    memory.clear(queue_);
+    use(merge);
+  }
+  void fetch(double* to, const double* from, int64_t count) {
+    download(reinterpret_cast<char*>(to), reinterpret_cast<const char*>(from),
+             count * static_cast<int64_t>(sizeof(double)));
+  }
+
   int device_;
   Queue queue_{};
   char* memory_ = nullptr;
   int64_t bytes_ = 0;
 };
+
+int64_t free_memory(int device) {
+  const OnDevice chosen(device);
+  size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "ask a GPU for its free memory");
+  return static_cast<int64_t>(free);
+}
 
 char* allocate(int device, int64_t bytes) {
   const OnDevice chosen(device);
@@ -154,7 +220,11 @@ const DeviceBackend* device_backend() {
   static const DeviceBackend backend{
       .kind = kind,
       .devices = cuda::devices,
+      .free_memory = cuda::free_memory,
       .workspace_bytes = cuda::workspace_bytes,
+      .part_workspace_bytes = cuda::part_workspace_bytes,
+      .scan_bytes = cuda::TileScan::found_bytes,
+      .scan_answer = cuda::TileScan::answer,
       .merge = cuda::merge,
       .open_lane = cuda::open_lane,
       .allocate = cuda::allocate,

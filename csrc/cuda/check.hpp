@@ -9,7 +9,10 @@
 namespace fk::cuda {
 
 inline void check(cudaError_t error, const char* doing) {
-  if (error != cudaSuccess) throw DeviceError(std::string("cannot ") + doing + ": " + cudaGetErrorString(error));
+  if (error == cudaSuccess) return;
+  const std::string text = std::string("cannot ") + doing + ": " + cudaGetErrorString(error);
+  cudaGetLastError();  // or the next launch would be blamed for it
+  throw DeviceError(text);
 }
 
 }  // namespace fk::cuda

@@ -25,7 +25,7 @@ CutBatch batch_of(const std::vector<CutSearch>& here, CutSearch* there) {
 FoldMerge::FoldMerge(const MergeCall& call, const std::vector<ResidentTensor>& tensors, const Peaks& peaks,
                      Memory& memory)
     : call_(call), method_(*call.method), memory_(memory), groups_(make_groups(call, tensors, peaks, memory)) {
-  if (call.scopes_model()) describe_model_cuts(tensors);
+  if (call.scopes_model() && !tensors[0].facts()) describe_model_cuts(tensors);
   for (auto& [kind, group] : groups_) {
     Passes& passes = passes_.emplace_back();
     passes.group = &group;
@@ -38,16 +38,27 @@ FoldMerge::FoldMerge(const MergeCall& call, const std::vector<ResidentTensor>& t
   }
 }
 
+void FoldMerge::make_masks(const Passes& passes, const Queue& queue) {
+  const bool f64 = passes.group->kind.f64;
+  if (passes.draws.count > 0) draw_masks(passes.draws, queue);
+  if (passes.ranks.count > 0) rank_rows(passes.ranks, f64, queue);
+  if (passes.short_ranks.count > 0) rank_short_rows(passes.short_ranks, f64, queue);
+}
+
+void FoldMerge::sum_masses(const Queue& queue) {
+  const Passes& passes = passes_[0];
+  make_masks(passes, queue);
+  cuda::sum_masses(passes.masses, passes.most_models, passes.group->kind.f64, queue);
+}
+
 void FoldMerge::run(const Queue& queue) {
   if (!model_searches_.empty()) find_cuts(batch_of(model_searches_, model_search_table_.there), model_f64_, queue);
   for (Passes& passes : passes_) {
     const bool f64 = passes.group->kind.f64;
-    if (passes.draws.count > 0) draw_masks(passes.draws, queue);
-    if (passes.ranks.count > 0) rank_rows(passes.ranks, f64, queue);
-    if (passes.short_ranks.count > 0) rank_short_rows(passes.short_ranks, f64, queue);
+    make_masks(passes, queue);
     if (!passes.searches.empty()) find_cuts(batch_of(passes.searches, passes.search_table.there), f64, queue);
     if (passes.masses.count > 0) {
-      sum_masses(passes.masses, passes.most_models, f64, queue);
+      cuda::sum_masses(passes.masses, passes.most_models, f64, queue);
       find_factors(passes.masses, queue);
     }
     fold_kernels().at(method_.info->name)(passes.group->kind, passes.group->batch(), queue);
@@ -70,26 +81,29 @@ void FoldMerge::describe(Passes& passes, size_t i) {
 }
 
 void FoldMerge::describe_masks(Passes& passes, size_t i) {
-  const Job& job = *passes.group->members[i]->job;
+  const ResidentTensor& member = *passes.group->members[i];
+  const Job& job = *member.job;
   const Values& values = call_.values_of(job);
   const FoldTensor* const tensor = passes.group->tensors.there + i;
+  const int64_t n = member.units();
+  const bool factors_known = member.facts() && !member.facts()->factors.empty();
   for (int k = 0; k < job.count(); ++k) {
     FoldModel& model = passes.group->models[i].here[k];
     const double density = values.per_model("density", k);
     model.key = draw_key(call_.seed, static_cast<uint64_t>(k), job.name);
     model.below = kept_draws(density);
     if (model.below == 0 || density >= 1) continue;
-    MaskTensor mask{tensor, k, job.rows, job.cols, density, 0, nullptr, 0};
+    MaskTensor mask{tensor, k, member.rows(), job.cols, density, 0, nullptr, 0};
     if (method_.sparsifier == Sparsifier::ranked) {
       mask.epsilon = values.per_model("epsilon", k);
-      mask.keep = reinterpret_cast<uint8_t*>(memory_.zeros<uint32_t>(pieces(job.units(), 32) + 1));
+      mask.keep = reinterpret_cast<uint8_t*>(memory_.zeros<uint32_t>(pieces(n, 32) + 1));
       if (job.cols <= kShortRow)
-        add(passes.short_ranks, passes.short_list, mask, pieces(job.units(), kThreads));
+        add(passes.short_ranks, passes.short_list, mask, pieces(n, kThreads));
       else
-        add(passes.ranks, passes.rank_list, mask, job.rows);
-    } else if (model.below < 65536 && call_.measures_mass(job)) {  // drawn once, for two passes
-      mask.keep = memory_.scratch<uint8_t>(pieces(job.units(), kEight));
-      add(passes.draws, passes.draw_list, mask, pieces(job.units(), kEight * kThreads));
+        add(passes.ranks, passes.rank_list, mask, member.rows());
+    } else if (model.below < 65536 && call_.measures_mass(job) && !factors_known) {  // drawn once, for two passes
+      mask.keep = memory_.scratch<uint8_t>(pieces(n, kEight));
+      add(passes.draws, passes.draw_list, mask, pieces(n, kEight * kThreads));
     }
     model.keep = mask.keep;
   }
@@ -114,9 +128,11 @@ void FoldMerge::limit(const CutSearch& search, int64_t rank, bool f64, Limit* he
     CutSearch& asked = searches.back();
     asked.keep = rank;
     asked.capacity = entries_for(asked.n);
-    asked.entries = memory_.scratch<uint64_t>(asked.capacity);
-    asked.equals = memory_.scratch<unsigned>(asked.chunks * kHeavy);
-    asked.bins = memory_.zeros<unsigned long long>(kBins);
+    if (asked.n > kFewestEntries) {  // else one block settles it at once
+      asked.entries = memory_.scratch<uint64_t>(asked.capacity);
+      asked.equals = memory_.scratch<unsigned>(asked.chunks * kHeavy);
+      asked.bins = memory_.zeros<unsigned long long>(kBins);
+    }
     asked.limit = there;
   }
 }
@@ -136,16 +152,23 @@ FoldMerge::Limits FoldMerge::limits(const CutSearch& search, const Values& value
   return {above.there, ceiling.there};
 }
 
+const Limit* FoldMerge::known(const std::vector<Limit>& limits) {
+  return limits.empty() ? nullptr : memory_.copy(limits).there;
+}
+
 void FoldMerge::describe_cuts(Passes& passes, size_t i) {
   FoldTensor& tensor = passes.group->tensors.here[i];
   Limits found = model_limits_;
-  if (!found.above) {
+  if (const TensorFacts* const facts = passes.group->members[i]->facts()) {
+    found = {known(facts->above), known(facts->ceiling)};
+  } else if (!found.above) {
     const Job& job = *passes.group->members[i]->job;
     CutSearch search{};
     search.tensors = passes.group->tensors.there + i;
     search.count = 1;
     search.chunks = pieces(tensor.n, kChunk);
     search.n = tensor.n;
+    search.origin = tensor.first;
     found = limits(search, call_.values_of(job), job.count(), job.f64(), passes.searches);
   }
   tensor.above = found.above;
@@ -165,6 +188,7 @@ void FoldMerge::describe_model_cuts(const std::vector<ResidentTensor>& tensors) 
   search.tensors = ordered_.tensors.there;
   search.count = static_cast<int>(ordered_.members.size());
   search.chunks = ordered_.chunks;
+  search.origin = any.cut_offset;
   for (const ResidentTensor* tensor : ordered_.members) search.n += tensor->job->units();
   model_f64_ = any.f64();
   model_limits_ = limits(search, call_.values_of(any), any.count(), model_f64_, model_searches_);
@@ -173,12 +197,18 @@ void FoldMerge::describe_model_cuts(const std::vector<ResidentTensor>& tensors) 
 
 void FoldMerge::describe_factors(Passes& passes, size_t i) {
   FoldTensor& tensor = passes.group->tensors.here[i];
-  const Job& job = *passes.group->members[i]->job;
+  const ResidentTensor& member = *passes.group->members[i];
+  const Job& job = *member.job;
+  if (member.facts() && !member.facts()->factors.empty()) {
+    tensor.factors = memory_.copy(member.facts()->factors).there;
+    return;
+  }
   if (call_.measures_mass(job)) {
     const int width = 2 * job.count();
-    const int64_t blocks = pieces(tensor.n, kSumBlock);
+    const int64_t start = member.part ? member.part->own_first - member.part->first : 0;
+    const int64_t n = member.part ? member.part->own_n : tensor.n, blocks = pieces(n, kSumBlock);
     tensor.factors = memory_.scratch<double>(job.count());
-    passes.mass_list.push_back({passes.group->tensors.there + i, 1, tensor.n, passes.masses.blocks,
+    passes.mass_list.push_back({passes.group->tensors.there + i, start, 1, n, passes.masses.blocks,
                                 passes.masses.vectors, blocks, memory_.scratch<double>(blocks * width), width,
                                 memory_.scratch<double>(width)});
     passes.masses.blocks += blocks;

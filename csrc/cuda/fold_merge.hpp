@@ -9,6 +9,9 @@ class FoldMerge {
  public:
   FoldMerge(const MergeCall& call, const std::vector<ResidentTensor>& tensors, const Peaks& peaks, Memory& memory);
   void run(const Queue& queue);
+  // Of a part of one tensor: its models' L1 norms alone.
+  void sum_masses(const Queue& queue);
+  const double* masses() const { return passes_[0].mass_list[0].totals; }
 
  private:
   struct Passes {  // of the tensors that one launch merges
@@ -25,10 +28,12 @@ class FoldMerge {
     const Limit *above = nullptr, *ceiling = nullptr;
   };
 
+  void make_masks(const Passes& passes, const Queue& queue);
   void describe(Passes& passes, size_t i);
   void describe_masks(Passes& passes, size_t i);
   void describe_cuts(Passes& passes, size_t i);
   void describe_factors(Passes& passes, size_t i);
+  const Limit* known(const std::vector<Limit>& limits);
   void describe_model_cuts(const std::vector<ResidentTensor>& tensors);
   Limits limits(const CutSearch& search, const Values& values, int models, bool f64, std::vector<CutSearch>& searches);
   void limit(const CutSearch& search, int64_t rank, bool f64, Limit* here, Limit* there,

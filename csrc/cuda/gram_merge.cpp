@@ -2,6 +2,7 @@
 #include "cuda/gram_merge.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "core/summation.hpp"
 #include "cuda/check.hpp"
@@ -12,6 +13,7 @@ namespace fk::cuda {
 GramMerge::GramMerge(const MergeCall& call, const std::vector<ResidentTensor>& tensors, const Peaks& peaks,
                      Memory& memory)
     : call_(call), memory_(memory), groups_(make_groups(call, tensors, peaks, memory)) {
+  if (tensors.size() == 1 && tensors[0].facts()) known_weights_ = tensors[0].facts()->weights;
   for (auto& [kind, group] : groups_) {
     Passes& passes = passes_.emplace_back();
     passes.group = &group;
@@ -29,9 +31,10 @@ GramMerge::GramMerge(const MergeCall& call, const std::vector<ResidentTensor>& t
 }
 
 void GramMerge::measure(Passes& passes, size_t i) {
-  const Job& job = *passes.group->members[i]->job;
+  const ResidentTensor& member = *passes.group->members[i];
+  const Job& job = *member.job;
   const Axis axis = call_.axis(job);
-  const int64_t count = axis == Axis::tensor ? 1 : axis == Axis::row ? job.rows : job.cols;
+  const int64_t count = axis == Axis::tensor ? 1 : axis == Axis::row ? member.rows() : job.cols;
   passes.vectors.push_back({&job, count, axis == Axis::column, total_count_, weight_bytes_});
   total_count_ += count * pair_count(job.count());
   weight_bytes_ += (count * job.count() * (job.f64() ? 8 : 4) + 15) / 16 * 16;
@@ -40,7 +43,8 @@ void GramMerge::measure(Passes& passes, size_t i) {
 
 void GramMerge::describe(Passes& passes, size_t i) {
   const Vectors& vectors = passes.vectors[i];
-  const Job& job = *vectors.job;
+  const ResidentTensor& member = *passes.group->members[i];
+  const Job& job = *member.job;
   FoldTensor& tensor = passes.group->tensors.here[i];
   const FoldTensor* const there = passes.group->tensors.there + i;
   FoldParameters parameters;
@@ -52,21 +56,21 @@ void GramMerge::describe(Passes& passes, size_t i) {
   if (!vectors.by_column) {
     const int64_t length = tensor.n / vectors.count, blocks = pieces(length, kSumBlock);
     const int width = pair_count(job.count());
-    passes.sum_list.push_back({there, vectors.count, length, passes.sums.blocks, passes.sums.vectors, blocks,
+    passes.sum_list.push_back({there, 0, vectors.count, length, passes.sums.blocks, passes.sums.vectors, blocks,
                                memory_.scratch<double>(vectors.count * blocks * width), width, totals});
     passes.sums.blocks += vectors.count * blocks;
     passes.sums.vectors += vectors.count;
     ++passes.sums.count;
   }
   if (passes.group->kind.by_vector) {
-    passes.vector_list.push_back(
-        {there, job.rows, job.cols, vectors.by_column, totals, tensor.parameters, passes.weighted.chunks});
+    passes.vector_list.push_back({there, member.rows(), job.cols, vectors.by_column, member.part != nullptr, totals,
+                                  tensor.parameters, passes.weighted.chunks});
     passes.weighted.chunks += pieces(tensor.n, kChunk);
     ++passes.weighted.count;
   }
 }
 
-void GramMerge::run(const Queue& queue) {
+void GramMerge::sum(const Queue& queue) {
   for (const Passes& passes : passes_) {
     const bool f64 = passes.group->kind.f64;
     if (passes.sums.count > 0) sum_products(passes.sums, passes.most_models, f64, queue);
@@ -74,6 +78,18 @@ void GramMerge::run(const Queue& queue) {
       if (passes.vector_list[i].by_column)
         sum_columns(passes.vector_list[i], passes.vector_table.there + i, f64, queue);
   }
+}
+
+void GramMerge::add_columns(double* sums, const Queue& queue) {
+  const auto bytes = static_cast<size_t>(total_count_) * sizeof(double);
+  check(cudaMemcpyAsync(totals_, sums, bytes, cudaMemcpyHostToDevice, queue.stream), "copy dot products to the device");
+  sum(queue);
+  check(cudaMemcpyAsync(sums, totals_, bytes, cudaMemcpyDeviceToHost, queue.stream),
+        "copy dot products from the device");
+}
+
+std::vector<char> GramMerge::find_weights(const Queue& queue) {
+  sum(queue);
   std::vector<double> products(static_cast<size_t>(total_count_));
   check(
       cudaMemcpyAsync(products.data(), totals_, products.size() * sizeof(double), cudaMemcpyDeviceToHost, queue.stream),
@@ -86,6 +102,17 @@ void GramMerge::run(const Queue& queue) {
       const double* const from = products.data() + vectors.first_total;
       vectors.job->f64() ? find_weights<double>(vectors, from, to) : find_weights<float>(vectors, from, to);
     }
+  return weights;
+}
+
+void GramMerge::run(const Queue& queue) {
+  std::vector<char> weights;
+  if (known_weights_.empty())
+    weights = find_weights(queue);
+  else
+    std::transform(known_weights_.begin(), known_weights_.end(), std::back_inserter(weights),
+                   [](std::byte one) { return static_cast<char>(one); });
+  weights.resize(static_cast<size_t>(weight_bytes_));
   Memory::send(weights, weights_, queue);
   for (const Passes& passes : passes_) {
     const FoldKind& kind = passes.group->kind;

@@ -8,7 +8,12 @@ namespace fk::cuda {
 class GramMerge {
  public:
   GramMerge(const MergeCall& call, const std::vector<ResidentTensor>& tensors, const Peaks& peaks, Memory& memory);
-  void run(const Queue& queue);  // waits for the device, once
+  // Waits for the device, once, unless the weights are known.
+  void run(const Queue& queue);
+  // Of a part of one tensor: the dot products alone; its columns' are added to `sums`.
+  void sum(const Queue& queue);
+  void add_columns(double* sums, const Queue& queue);
+  const double* products() const { return totals_; }
 
  private:
   // A tensor's dot products on their way to weights.
@@ -32,6 +37,7 @@ class GramMerge {
 
   void measure(Passes& passes, size_t i);
   void describe(Passes& passes, size_t i);
+  std::vector<char> find_weights(const Queue& queue);
   template <class T>
   void find_weights(const Vectors& vectors, const double* products, char* weights) const;
 
@@ -39,6 +45,7 @@ class GramMerge {
   Memory& memory_;
   std::map<FoldKind, Group> groups_;
   std::vector<Passes> passes_;
+  std::span<const std::byte> known_weights_;
   int64_t total_count_ = 0, weight_bytes_ = 0;
   double* totals_ = nullptr;
   char* weights_ = nullptr;

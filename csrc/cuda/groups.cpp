@@ -24,8 +24,8 @@ void describe(const ResidentTensor& tensor, FoldTensor& described, Memory::Table
     models.here[k] = {array_of(tensor.inputs[k], job.inputs[k].dtype), 0, 65536, nullptr};
   described.base = array_of(tensor.base, job.base ? job.base->dtype : job.out.dtype);
   described.out = array_of(tensor.out, job.out.dtype);
-  described.n = job.units();
-  described.first = job.cut_offset;
+  described.n = tensor.units();
+  described.first = job.cut_offset + tensor.first();
   described.count = job.count();
   described.models = models.there;
 }

@@ -8,6 +8,7 @@
 #include "cuda/histogram.cuh"
 #include "cuda/masks.cuh"
 #include "cuda/reduce.cuh"
+#include "cuda/scan.cuh"
 #include "cuda/select.cuh"
 #include "cuda/store.cuh"
 #include "cuda/vectors.cuh"
@@ -41,6 +42,17 @@ void find_cuts_of(const CutBatch& batch, const Queue& queue) {
   }
 }
 
+template <class T>
+void scan_tile_of(ScanPass pass, std::span<const CutSearch> here, CutSearch* there, const Queue& queue) {
+  const auto count = static_cast<unsigned>(here.size());
+  const dim3 each(blocks_for(here[0].chunks, queue), count);
+  const auto decide = [&](auto* kernel) { launch(kernel, dim3(count), dim3(kDecidingThreads), queue.stream, there); };
+  if (pass == ScanPass::pinpoint) return decide(scan_pinpoint_kernel<T>);
+  launch(pass == ScanPass::collect ? collect_kernel<T> : scan_histogram_kernel<T>, each, dim3(kThreads), queue.stream,
+         there);
+  decide(scan_summary_kernel);
+}
+
 void add_blocks(const SumBatch& batch, const Queue& queue) {
   launch(tree_kernel, dim3(unsigned(std::min<int64_t>(batch.vectors, 1 << 20))), dim3(kDecidingThreads), queue.stream,
          batch);
@@ -56,6 +68,10 @@ LaunchFold gram_fold_kernel(bool deltas) { return deltas ? &launch_fold<GramDelt
 
 void find_cuts(const CutBatch& batch, bool f64, const Queue& queue) {
   f64 ? find_cuts_of<double>(batch, queue) : find_cuts_of<float>(batch, queue);
+}
+
+void scan_tile(ScanPass pass, std::span<const CutSearch> here, CutSearch* there, bool f64, const Queue& queue) {
+  f64 ? scan_tile_of<double>(pass, here, there, queue) : scan_tile_of<float>(pass, here, there, queue);
 }
 
 void sum_products(const SumBatch& batch, int most_models, bool f64, const Queue& queue) {

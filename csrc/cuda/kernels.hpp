@@ -27,6 +27,10 @@ LaunchFold gram_fold_kernel(bool deltas);
 // select.cuh
 void find_cuts(const CutBatch&, bool f64, const Queue&);
 
+// scan.cuh: of searches that one pass of the host's serves
+enum class ScanPass { collect, histogram, pinpoint };
+void scan_tile(ScanPass, std::span<const CutSearch> here, CutSearch* there, bool f64, const Queue&);
+
 // reduce.cuh
 void sum_products(const SumBatch&, int most_models, bool f64, const Queue&);
 void sum_dots(const SumBatch&, const Array& left, int most_models, bool f64, const Queue&);

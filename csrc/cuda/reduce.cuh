@@ -34,7 +34,8 @@ __device__ __forceinline__ SumPlace place_of(const SumBatch& batch, int64_t bloc
   const SumTensor& of = tensor_of(batch.tensors, batch.count, block);
   const int64_t own = block - of.first_chunk, vector = own / of.blocks, first = own % of.blocks * kSumBlock;
   const int64_t last = first + kSumBlock < of.length ? first + kSumBlock : of.length;
-  return {&of, vector * of.length + first, vector * of.length + last, of.sums + own * of.width};
+  const int64_t start = of.start + vector * of.length;
+  return {&of, start + first, start + last, of.sums + own * of.width};
 }
 
 template <class T>

@@ -21,12 +21,12 @@ __device__ __forceinline__ int64_t magnitude_at(const CutSearch& search, int64_t
   int low = 0;
   for (int width = search.count; width > 1;) {
     const int half = width / 2;
-    if (search.tensors[low + half].first - search.tensors[0].first <= element) low += half;
+    if (search.tensors[low + half].first - search.origin <= element) low += half;
     width -= half;
   }
   const FoldTensor& tensor = search.tensors[low];
-  return ordered_magnitude(load_delta<T>({tensor.base, tensor.models[search.model].array},
-                                         element - (tensor.first - search.tensors[0].first)));
+  return ordered_magnitude(
+      load_delta<T>({tensor.base, tensor.models[search.model].array}, element - (tensor.first - search.origin)));
 }
 
 template <class T>
@@ -35,7 +35,7 @@ __device__ inline void settle(CutSearch& search, int64_t threshold, int64_t last
   // Kernels compare magnitudes as they are, where a NaN may exceed the one the order knows: nothing exceeds that.
   const auto limit = [](int64_t value) { return value >= kMagnitudeEnd<T> - 1 ? highest : value; };
   // A cut at magnitude 0 looks for no index: a zero delta has nothing to keep.
-  *search.limit = {threshold == 0 ? -1 : search.tensors[0].first + last, limit(threshold - 1), limit(threshold)};
+  *search.limit = {threshold == 0 ? -1 : search.origin + last, limit(threshold - 1), limit(threshold)};
   search.done = true;
 }
 
@@ -45,7 +45,7 @@ __device__ __forceinline__ void visit_chunk(const CutSearch& search, int64_t chu
   const FoldTensor& tensor = tensor_of(search.tensors, search.count, search.tensors[0].first_chunk + chunk);
   const int64_t start = (search.tensors[0].first_chunk + chunk - tensor.first_chunk) * kChunk;
   const int64_t end = start + kChunk < tensor.n ? start + kChunk : tensor.n;
-  const int64_t before = tensor.first - search.tensors[0].first;
+  const int64_t before = tensor.first - search.origin;
   for (int64_t piece = start; piece < end; piece += kThreads * kEight) {
     const int64_t i = piece + int64_t(threadIdx.x) * kEight;
     T deltas[kEight] = {};
@@ -70,7 +70,7 @@ __device__ int64_t locate(const CutSearch& search, int which, int64_t magnitude,
   const Reached element =
       reach_count([&](int64_t i) { return uint64_t(ordered_magnitude(load_delta<T>(delta, start + i)) == magnitude); },
                   n, chunk.left);
-  return tensor.first - search.tensors[0].first + start + element.item;
+  return tensor.first - search.origin + start + element.item;
 }
 
 }  // namespace fk::cuda

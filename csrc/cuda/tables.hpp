@@ -5,6 +5,7 @@
 #include <span>
 
 #include "core/dtype.hpp"
+#include "core/limit.hpp"
 
 namespace fk::cuda {
 
@@ -17,11 +18,6 @@ struct Array {
 inline Array array_of(const void* data, DType dtype) {
   return {data, dtype, reinterpret_cast<uintptr_t>(data) % 16 == 0};
 }
-
-// What a trimmed delta's magnitude must exceed: `before` up to element `last` of its tensor (or model), then `after`.
-struct Limit {
-  int64_t last, before, after;
-};
 
 struct FoldModel {
   Array array;
@@ -73,6 +69,7 @@ inline FoldKind fold_kind(std::span<const DType> formats, int count, bool has_ba
 // Sums over vectors: rows and columns, or 1 and all elements.
 struct SumTensor {
   const FoldTensor* tensor;
+  int64_t start;  // the first element that is summed
   int64_t vectors, length;
   int64_t first_chunk;   // number of its first block of elements in the launch
   int64_t first_vector;  // of its first vector
@@ -91,15 +88,23 @@ struct SumBatch {
 inline constexpr int kHeavy = 3;
 inline constexpr int kBinBits = 11;
 inline constexpr int kBins = 1 << kBinBits;
+// What a tile was found to hold, where the host decides what comes next (see selector.hpp).
+struct ScanFound {
+  unsigned long long above, collected, equal[kHeavy];
+  int64_t index;            // of the element that was looked for
+  const uint64_t* entries;  // in the device's memory
+};
 struct CutSearch {
   const FoldTensor* tensors;
   int count, model;
   int64_t chunks, n, keep;  // 0 < keep < n: the rank, from 1
+  int64_t origin;           // number of the first element that is searched
   uint64_t* entries;        // room for `capacity`: the sample, then what is collected
   int64_t capacity;
   unsigned* equals;          // [chunks][kHeavy]
   unsigned long long* bins;  // [kBins], zeroed
   Limit* limit;              // the answer
+  ScanFound* found;          // the answer to the host
 
   int64_t low, high;      // the bracket: low <= magnitude < high
   int64_t heavy[kHeavy];  // magnitudes that are counted, not collected, from the largest; -1: none
@@ -133,6 +138,7 @@ struct VectorTensor {
   const FoldTensor* tensor;
   int64_t rows, columns;
   bool by_column;
+  bool continues;       // by_column: `sums` holds those of the rows before
   double* sums;         // by_column: [pairs][columns], dot products
   const void* weights;  // T[count][vectors]
   int64_t first_chunk;  // of kChunk elements, in the launch

@@ -12,7 +12,7 @@ __global__ void __launch_bounds__(kThreads) column_sums_kernel(const VectorTenso
     double* sum = of->sums + c;
     for (int j = 0; j < tensor.count; ++j)
       for (int k = j; k < tensor.count; ++k, sum += of->columns) {
-        double total = 0;
+        double total = of->continues ? *sum : 0;
         for (int64_t row = 0; row < of->rows; ++row) {
           const int64_t i = row * of->columns + c;
           total += static_cast<double>(load_delta<T>({tensor.base, tensor.models[j].array}, i)) *

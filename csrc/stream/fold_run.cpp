@@ -132,7 +132,7 @@ void FoldRun::begin_output() {
   };
   if (context_.call.rescales(tiles_.job())) {
     Values rescaled = values_;
-    rescaled.factors = phase_ == Phase::mass ? factors_by_mass() : factors_by_density();
+    rescaled.factors = factors_ = phase_ == Phase::mass ? factors_by_mass() : factors_by_density();
     resolve(rescaled);
   } else {
     resolve(values_);

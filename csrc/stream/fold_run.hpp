@@ -14,19 +14,23 @@ class FoldRun : public Run {
   void work(int64_t unit, TileBuffers& buffers) override;
   bool advance() override;
 
- private:
+ protected:
   enum class Phase { sample, scan, mass, output };
 
+  // Of one tile, of every model: the share of the search for its cuts, its L1 norms, the result.
+  virtual void scan(int64_t tile, TileBuffers& buffers);
+  virtual void measure(int64_t tile, TileBuffers& buffers);
+  virtual void fold(int64_t tile, TileBuffers& buffers);
+
+ private:
   void begin_scan();
   void begin_mass();
   void begin_output();
   void sample();
-  void scan(int64_t tile, TileBuffers& buffers);
-  void measure(int64_t tile, TileBuffers& buffers);
-  void fold(int64_t tile, TileBuffers& buffers);
   std::vector<double> factors_by_mass();
   std::vector<double> factors_by_density() const;
 
+ protected:
   const MergeContext& context_;
   const Values& values_;
   Tiles tiles_;
@@ -37,7 +41,8 @@ class FoldRun : public Run {
   const Selection* cuts_ = nullptr;  // of this tensor or of the model
   int64_t cut_offset_ = 0;           // of this tensor's first element, in what the cuts count
   Masks masks_;
-  std::vector<double> sums_;  // per tile and model: L1 of all, of the kept
+  std::vector<double> sums_;     // per tile and model: L1 of all, of the kept
+  std::vector<double> factors_;  // of each model, where it is rescaled
 };
 
 }  // namespace fk

@@ -13,7 +13,7 @@ class GramRun : public Run {
   void work(int64_t tile, TileBuffers& buffers) override;
   bool advance() override;
 
- private:
+ protected:
   const MergeContext& context_;
   Tiles tiles_;
   bool summing_ = true;
@@ -29,7 +29,7 @@ class RowGramRun : public Run {
   void work(int64_t tile, TileBuffers& buffers) override;
   bool advance() override { return false; }
 
- private:
+ protected:
   const MergeContext& context_;
   Tiles tiles_;
 };
@@ -48,6 +48,7 @@ class ColumnGramRun : public Run {
   template <class T>
   void find_weights();
 
+ protected:
   const MergeContext& context_;
   Tiles tiles_;
   bool summing_ = true;

@@ -38,11 +38,12 @@ struct MergeCall {
   std::vector<Job> jobs;
   std::vector<Values> values;
   std::vector<Buffer> buffers;
-  std::vector<int> devices;   // GPUs that share the tensors; empty: the processor merges
-  int threads = 0;            // 0: every core this process may run on
-  int64_t memory_limit = 0;   // bytes; 0: none
-  std::string isa;            // empty: the best there is
-  int64_t tile_elements = 0;  // 0: a compromise of fewer reads and warmer caches
+  std::vector<int> devices;         // GPUs that share the tensors; empty: the processor merges
+  int threads = 0;                  // 0: every core this process may run on
+  int64_t memory_limit = 0;         // bytes; 0: none
+  int64_t device_memory_limit = 0;  // bytes of each GPU; 0: see settle_device_memory()
+  std::string isa;                  // empty: the best there is
+  int64_t tile_elements = 0;        // 0: a compromise of fewer reads and warmer caches
   bool allow_nonfinite = false;
   uint64_t seed = 0;  // of what is drawn at random
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "stream/device_scan.hpp"
+
 namespace fk {
 namespace {
 
@@ -53,14 +55,24 @@ bool ModelScope::advance() {
   return units_ > 0;
 }
 
+// The last tensor that begins there: those before it may be empty.
+ModelScope::Place ModelScope::place_of(int64_t unit) const {
+  const auto next = std::upper_bound(first_tiles_.begin(), first_tiles_.end() - 1, unit);
+  const auto index = static_cast<size_t>(next - first_tiles_.begin()) - 1;
+  return {tensors_[index], unit - first_tiles_[index]};
+}
+
+void ModelScope::finish(int64_t unit, TileBuffers& buffers) {
+  if (!buffers.lane || selection_.pass() == Selection::Pass::sample) return;
+  const auto [tensor, tile] = place_of(unit);
+  finish_scan(context_, selection_, tensor, tile, unit, tensor.job().cut_offset, buffers);
+}
+
 void ModelScope::work(int64_t unit, TileBuffers& buffers) {
   if (selection_.pass() == Selection::Pass::sample)
     return selection_.sample([&](int k, int64_t first, int64_t* found) { read_magnitudes(k, first, found); });
-  // The last tensor that begins here: those before it may be empty.
-  const auto next = std::upper_bound(first_tiles_.begin(), first_tiles_.end() - 1, unit);
-  const auto index = static_cast<size_t>(next - first_tiles_.begin()) - 1;
-  const Tiles& tensor = tensors_[index];
-  const int64_t tile = unit - first_tiles_[index];
+  const auto [tensor, tile] = place_of(unit);
+  if (buffers.lane) return fk::begin_scan(context_, selection_, tensor, tile, unit, buffers);
   for (int k = 0; k < tensor.job().count(); ++k)
     if (selection_.wants(k, unit))
       selection_.scan(k, tensor.delta(k, tile, buffers), tensor.job().cut_offset + tensor.range(tile).first, unit,

@@ -12,6 +12,7 @@ class ModelScope : public Run {
   ModelScope(const MergeContext& context, std::span<char> scratch);
   int64_t units() const override { return units_; }
   void work(int64_t unit, TileBuffers& buffers) override;
+  void finish(int64_t unit, TileBuffers& buffers) override;
   bool advance() override;
   const Selection& cuts() const { return selection_; }
 
@@ -20,6 +21,11 @@ class ModelScope : public Run {
 
  private:
   void begin_pass();
+  struct Place {
+    const Tiles& tensor;
+    int64_t tile;
+  };
+  Place place_of(int64_t unit) const;
   void read_magnitudes(int k, int64_t first, int64_t* found) const;
 
   const MergeContext& context_;

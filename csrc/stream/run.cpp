@@ -3,9 +3,9 @@
 
 #include <cstring>
 
-#include "stream/device_run.hpp"
-#include "stream/fold_run.hpp"
-#include "stream/gram_run.hpp"
+#include "stream/device_fold.hpp"
+#include "stream/device_gram.hpp"
+#include "stream/resident_run.hpp"
 
 namespace fk {
 namespace {
@@ -36,11 +36,20 @@ class CopyRun : public Run {
 
 }  // namespace
 
-std::unique_ptr<Run> make_run(const MergeContext& context, const Job& job, std::span<char> slot) {
-  // Cuts over the whole model are found by the processor, which then goes on with them.
-  if (context.backend && job.kind == Job::Kind::merge && !context.model_cuts)
-    return std::make_unique<DeviceRun>(context, job, slot);
-  return make_cpu_run(context, job, slot);
+std::unique_ptr<Run> make_run(const MergeContext& context, const Assignment& assignment, std::span<char> slot) {
+  if (assignment.place == Assignment::Place::resident)
+    return std::make_unique<ResidentRun>(context, assignment.jobs, slot);
+  const Job& job = *assignment.jobs[0];
+  if (assignment.place == Assignment::Place::processor) return make_cpu_run(context, job, slot);
+  if (!context.call.method->is_gram) return std::make_unique<DeviceFoldRun>(context, job, slot);
+  switch (context.call.axis(job)) {
+    case Axis::row:
+      return std::make_unique<DeviceRowGramRun>(context, job);
+    case Axis::column:
+      return std::make_unique<DeviceColumnGramRun>(context, job);
+    default:
+      return std::make_unique<DeviceGramRun>(context, job);
+  }
 }
 
 std::unique_ptr<Run> make_cpu_run(const MergeContext& context, const Job& job, std::span<char> slot) {

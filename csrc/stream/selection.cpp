@@ -60,6 +60,19 @@ void Selection::scan(int k, const DeltaSpan& span, int64_t first, int64_t tile, 
     if (cut.model == k && wants_tile(*cut.selector, tile)) scan_tile(*cut.selector, span, first, tile, f64_, isa);
 }
 
+std::vector<ScanRequest> Selection::requests(int64_t tile) const {
+  std::vector<ScanRequest> requests;
+  for (const CutOf& cut : cuts_)
+    if (wants_tile(*cut.selector, tile)) requests.push_back({cut.model, cut.selector.get()});
+  return requests;
+}
+
+Selector& Selection::selector_of(const ScanRequest& request) {
+  const auto found = std::find_if(cuts_.begin(), cuts_.end(),
+                                  [&](const CutOf& cut) { return cut.selector.get() == request.selector; });
+  return *found->selector;
+}
+
 void Selection::advance() {
   for (CutOf& cut : cuts_) cut.selector->advance();
 }
@@ -86,6 +99,19 @@ std::pair<int64_t, int64_t> Selection::limits(int k, int64_t first) const {
   for (const CutOf& cut : cuts_)
     if (cut.model == k) (cut.which == 0 ? limits.first : limits.second) = limit(cut, first);
   return limits;
+}
+
+TensorFacts Selection::facts(const Method& method, int models) const {
+  TensorFacts facts;
+  const auto count = static_cast<size_t>(models);
+  facts.above.assign(count, {-1, -1, -1});
+  if (method.sparsifier == Sparsifier::band) facts.ceiling.assign(count, {-1, highest(), highest()});
+  for (const CutOf& cut : cuts_) {
+    const int64_t last = cut.selector->cut().last;
+    (cut.which == 0 ? facts.above : facts.ceiling)[static_cast<size_t>(cut.model)] = {last, limit(cut, last),
+                                                                                      limit(cut, last + 1)};
+  }
+  return facts;
 }
 
 }  // namespace fk

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "cpu/select.hpp"
-#include "stream/job.hpp"
+#include "stream/device_backend.hpp"
 
 namespace fk {
 
@@ -22,6 +22,9 @@ class Selection {
   void sample(const ReadMagnitudes& read);
   bool wants(int k, int64_t tile) const;
   void scan(int k, const DeltaSpan& span, int64_t first, int64_t tile, Isa isa);
+  // The same for who scans elsewhere: what is asked of the tile, and whom to tell.
+  std::vector<ScanRequest> requests(int64_t tile) const;
+  Selector& selector_of(const ScanRequest& request);
   void advance();  // when every tile has been scanned
 
   // Between two ends, as offsets from `first`, what a kernel compares with does not change. Sorted; the last one is n.
@@ -29,6 +32,8 @@ class Selection {
   // What model k's deltas are compared with at element `first`.
   void apply(const Method& method, FoldParameters& parameters, int64_t first) const;
   std::pair<int64_t, int64_t> limits(int k, int64_t first) const;  // above, ceiling
+  // The same for all elements.
+  TensorFacts facts(const Method& method, int models) const;
 
  private:
   struct CutOf {

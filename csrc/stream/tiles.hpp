@@ -26,12 +26,16 @@ struct TileBuffers {
   std::vector<uint8_t*> masks;         // room for every model's
   std::vector<uint8_t*> stored_masks;  // where they are kept for the next pass, if they are
   char* row;                           // see WorkspacePlan::row_bytes
+  char* found;                         // see WorkspacePlan::found_bytes
   void* scratch;
   const void* owner = nullptr;
   int64_t tile = -1;
   std::vector<const void*> loaded;  // null: not read for this tile
   bool masked = false;              // masks are this tile's
   DeviceLane* lane = nullptr;       // of a merge on a GPU
+
+  // For who reads into the buffers without telling: what was loaded is lost.
+  void forget() { owner = nullptr; }
 };
 
 class Selection;

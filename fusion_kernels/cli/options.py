@@ -79,6 +79,10 @@ def with_merge_arguments(run: Callable[..., int]) -> Callable[..., int]:
             str | None,
             typer.Option(help="Like 256MiB. [default: a quarter of what is free]"),
         ] = None,
+        device_memory_limit: Annotated[
+            str | None,
+            typer.Option(help="The same, of each GPU. [default: seven eighths of what is free there]"),
+        ] = None,
         print_recipe: Annotated[
             bool, typer.Option("--print-recipe", help="Print this merge as a recipe; do nothing else.")
         ] = False,
@@ -104,6 +108,7 @@ def with_merge_arguments(run: Callable[..., int]) -> Callable[..., int]:
             "device": device,
             "threads": threads,
             "memory_limit": memory_limit,
+            "device_memory_limit": device_memory_limit,
         }
         typed = Arguments(
             sources=tuple(sources or ()),

@@ -23,7 +23,7 @@ class Sums {
   Sums(const Rows& rows, int width, Memory& memory) : rows_(rows), width_(width), memory_(memory) {}
   void add(const FoldTensor* tensor, double* totals) {
     const int64_t blocks = pieces(rows_.length, kSumBlock);
-    list_.push_back({tensor, rows_.count, rows_.length, batch_.blocks, batch_.vectors, blocks,
+    list_.push_back({tensor, 0, rows_.count, rows_.length, batch_.blocks, batch_.vectors, blocks,
                      memory_.scratch<double>(rows_.count * blocks * width_), width_, totals});
     batch_.blocks += rows_.count * blocks;
     batch_.vectors += rows_.count;

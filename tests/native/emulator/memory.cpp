@@ -1,6 +1,7 @@
 // memory.cpp: the runtime's calls about memory: whose it is, whether there is enough, copies.
 #include "memory.h"
 
+#include <cstring>
 #include <map>
 #include <new>
 
@@ -68,7 +69,13 @@ bool fits(cudaMemcpyKind kind, Place to, Place from) {
 cudaError_t copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
   if (bytes == 0) return check_device(current_device());
   if (!to || !from || !fits(kind, place_of(to, bytes), place_of(from, bytes))) return cudaErrorInvalidValue;
-  return submit(stream, Copy{to, from, bytes});
+  Copy work{to, from, bytes};
+  // From memory that is not pinned a copy to the device has left when the call returns, as on a GPU.
+  if (place_of(to, bytes) == Place::device && place_of(from, bytes) == Place::host && !find_host(from)) {
+    work.staged.reset(new std::byte[bytes]);
+    std::memcpy(work.staged.get(), from, bytes);
+  }
+  return submit(stream, work);
 }
 
 cudaError_t fill(void* to, int value, size_t bytes, cudaStream_t stream) {

@@ -6,6 +6,7 @@
 #include "guarded.h"
 #include "memory.h"
 #include "runtime.h"
+#include "trace.h"
 #include "trap.h"
 
 namespace emulator {
@@ -27,8 +28,9 @@ class Worker {
   }
 
   void operator()(const Copy& work) {
-    if (!can_work() || !check(work.to, work.bytes) || !check(work.from, work.bytes)) return;
-    std::memmove(work.to, work.from, work.bytes);
+    if (!can_work() || !check(work.to, work.bytes)) return;
+    if (!work.staged && !check(work.from, work.bytes)) return;
+    std::memmove(work.to, work.staged ? work.staged.get() : work.from, work.bytes);
   }
 
   void operator()(const Fill& work) {
@@ -88,6 +90,9 @@ cudaError_t submit(Stream* handle, const Work& work) {
   Stream* stream = find_stream(handle);
   if (!stream) return cudaErrorInvalidResourceHandle;
   if (const cudaError_t error = check_device(stream->device); error != cudaSuccess) return error;
+  if (const auto* copy = std::get_if<Copy>(&work))
+    trace(place_of(copy->to, copy->bytes) == Place::device ? "in" : "out", stream, stream->device, copy->bytes);
+  if (std::holds_alternative<RunKernel>(work)) trace("kernel", stream, stream->device);
   stream->queue.push_back(work);
   if (handle) return cudaSuccess;
   finish_device(stream->device, true);
@@ -98,7 +103,7 @@ cudaError_t submit(Stream* handle, const Work& work) {
 cudaError_t submit(Stream* handle, const KernelCall& call, const void* arguments, size_t bytes) {
   if (const cudaError_t error = check_sizes(call); error != cudaSuccess) return error;
   Stream* stream = find_stream(handle);
-  if (!stream) return cudaErrorInvalidResourceHandle;
+  if (!stream || stream->device != current_device()) return cudaErrorInvalidResourceHandle;
   if (const cudaError_t error = check_device(stream->device); error != cudaSuccess) return error;
   if (++runtime().launches == runtime().lost_launch) runtime().devices[stream->device].is_lost = true;
   if (runtime().devices[stream->device].is_lost) return cudaErrorDeviceUnavailable;

@@ -1,6 +1,7 @@
 // queue.h: what is queued in a stream, and doing it.
 #pragma once
 #include <chrono>
+#include <memory>
 #include <variant>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct Copy {
   void* to;
   const void* from;
   size_t bytes;
+  std::shared_ptr<std::byte[]> staged = {};  // what the source was, where it may change before the copy is made
 };
 struct Fill {
   void* to;

@@ -5,6 +5,7 @@
 
 #include "queue.h"
 #include "runtime.h"
+#include "trace.h"
 
 namespace emulator {
 namespace {
@@ -59,6 +60,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t handle) {
   const Lock lock(runtime().mutex);
   Stream* stream = find_stream(handle);
   if (!stream) return on_current_device(cudaErrorInvalidResourceHandle);
+  trace("wait", stream, stream->device);
   if (!handle) finish_device(stream->device, true);
   return remember(finish(*stream), stream->device);
 }
