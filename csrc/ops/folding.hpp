@@ -26,7 +26,7 @@ class Folding {
   struct Part {
     Tensor base{nullptr, DType::f32};  // from its first element on, as all others
     std::span<const Tensor> models;
-    const uint8_t* keep = nullptr;  // one model's mask
+    const uint8_t* keep = nullptr;  // of a masked method, which is given one model
     void* out = nullptr;
     int64_t n = 0;
   };
@@ -41,7 +41,8 @@ class Folding {
       dtypes.push_back(model.dtype);
     }
     function_({part.base.data, part.base.dtype, data.data(), dtypes.data(), static_cast<int>(data.size()), part.out,
-               out_dtype_, part.n, with.models.data(), with.shared.data(), scratch.get(), &part.keep});
+               out_dtype_, part.n, with.models.data(), with.shared.data(), scratch.get(),
+               part.keep ? &part.keep : nullptr});
   }
   void fold(const Part& part, int worker) { fold(part, worker, parameters); }
 
