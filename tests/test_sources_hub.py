@@ -52,7 +52,17 @@ def ask(tmp_path: Path, source: str, action: str = "plan", *, endpoint: str = ""
         "PYTHONPATH": str(Path(__file__).resolve().parents[1]),
         **environment,
     }
-    unwanted = ("HF_", "HUGGING", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy")
+    unwanted = (
+        "HF_",
+        "HUGGING",
+        "TRANSFORMERS_",
+        "http_proxy",
+        "https_proxy",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "all_proxy",
+    )
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(unwanted)}
     run = subprocess.run(
         [sys.executable, "-c", SCRIPT, source, action],

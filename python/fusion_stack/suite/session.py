@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -70,9 +70,24 @@ def session(profile: str, seeds: Sequence[int] | None, tasks: str | None, worker
             raise ImportError(f"{', '.join(missing)} is not installed here: pip install 'fusion_kernels[stack]'")
         # Everything is on disk before a model is loaded: no library may look for anything on a network. One thread here
         # as in the workers: heads must not depend on the number of cores.
-        os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false", **ONE_THREAD)
-        with Workers(workers) as pool:
+        offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+        with environment(offline | ONE_THREAD), Workers(workers) as pool:
             yield Session(console, chosen, tuple(seeds or chosen.seeds), pool, workers, has_fast_bf16())
+
+
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Sets environment variables, for this process and its children, and puts back what there was."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def new_console() -> Console:
