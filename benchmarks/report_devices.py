@@ -11,7 +11,7 @@ from fusion_kernels.bench.wording import in_order, table, unique
 Result = dict[str, Any]
 Row = dict[str, Any]
 
-FOLDS = ("linear", "task_arithmetic", "ties, fold only", "trimmed_mean", "median", "passthrough")
+FOLDS = ("linear", "task_arithmetic", "ties-fold-only", "trimmed_mean", "median", "passthrough")
 DTYPE = "BF16"
 NOT_MEASURED = "not measured"
 

@@ -145,7 +145,7 @@ def test_options_take_several_words_and_scales() -> None:
 def test_everything_there_is_is_measured() -> None:
     assert set(OPERATIONS) == set(ops.__all__)
     entries = {point.entry for point in points(Settings())}
-    assert entries == {*native_methods(), "ties, fold only", "select", *(f"ops.{name}" for name in ops.__all__)}
+    assert entries == {*native_methods(), "ties-fold-only", "select", *(f"ops.{name}" for name in ops.__all__)}
     assert {point.instruction_set for point in points(Settings())} == set(native().instruction_sets())
 
 

@@ -9,7 +9,7 @@ from fusion_kernels.bench.wording import table
 
 __all__ = ["aims_table"]
 
-FOLDS = ("linear", "task_arithmetic", "passthrough", "median", "trimmed_mean", "ties, fold only", "dare_ties")
+FOLDS = ("linear", "task_arithmetic", "passthrough", "median", "trimmed_mean", "ties-fold-only", "dare_ties")
 FOLD_AIM = 85  # % of a copy
 SELECT_AIM = 60  # % of a copy, of the pass over the deltas
 TIES_AIM = 2.5  # times one pass over its bytes at a copy's speed; K = 3, bf16

@@ -12,7 +12,7 @@ from fusion_kernels.hardware import devices
 __all__ = ["FOLD_ONLY", "PREFIX", "SELECT", "Point", "Settings", "entries", "points"]
 
 SELECT = "select"  # what finding the thresholds of ties costs: ties at density 0.2 less ties at density 1
-FOLD_ONLY = "ties, fold only"  # ties at density 1: nothing to select
+FOLD_ONLY = "ties-fold-only"  # ties at density 1: nothing to select
 PREFIX = "ops."  # how the entries begin that are functions of fusion_kernels.ops
 QUICK_CACHE = 1 << 20  # bytes; with less, the engine would leave the threads aside, or read a tensor once
 EMULATED_ELEMENTS = 1 << 13  # of each tensor: every thread of a kernel is a fiber

@@ -40,7 +40,7 @@ def unique(lines: Iterable[str]) -> list[str]:
 
 
 METHOD_ORDER = (
-    "linear", "task_arithmetic", "ties", "ties, fold only", "dare_linear", "dare_ties", "breadcrumbs",
+    "linear", "task_arithmetic", "ties", "ties-fold-only", "dare_linear", "dare_ties", "breadcrumbs",
     "breadcrumbs_ties", "della", "della_linear", "trimmed_mean", "median", "slerp", "nuslerp", "multislerp", "karcher",
     "model_stock", "passthrough",
 )  # fmt: skip

@@ -13,7 +13,7 @@ from fusion_kernels.bench import Outcome, Settings, run
 
 SWEPT = 1 << 27  # elements of each tensor; the tensors of a call are gigabytes
 # What the aims speak of, compared with torch as it is and compiled; compiling everything would take the longest.
-AIMED = ("linear", "task_arithmetic", "passthrough", "median", "trimmed_mean", "ties, fold only", "select", "ties")
+AIMED = ("linear", "task_arithmetic", "passthrough", "median", "trimmed_mean", "ties-fold-only", "select", "ties")
 AIMED_SIZE = 10**9
 EMULATED = ("linear", "ties", "select", "slerp")
 
