@@ -3,7 +3,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-PIP    := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
+# Without compiling: of the largest packages little is ever imported, and Python compiles that then.
+PIP    := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile -c constraints.txt
 WORKERS ?= $(shell nproc)
 STAMPS := $(VENV)/.stamps
 
@@ -17,25 +18,31 @@ NATIVE_SOURCES := $(wildcard CMakeLists.txt cmake/* csrc/*/* csrc/*/*/*)
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# torch first and exactly: whatever else is installed must accept it.
-$(STAMPS)/environment: constraints.txt
+# What the compiler needs comes first: it works while the large packages are fetched and unpacked.
+$(STAMPS)/tools: constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed; set PYTHON=")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@mkdir -p $(STAMPS)
+	@$(PIP) cmake ninja pybind11 scikit_build_core setuptools
+	@touch $@
+
+# torch first and exactly: whatever else is installed must accept it.
+$(STAMPS)/environment: $(STAMPS)/tools
 	@echo "installing the pinned packages into $(VENV)"
 	@$(PIP) "$$(grep '^torch==' constraints.txt)"
 	@$(PIP) -r constraints.txt
 	@touch $@
 
 # Editable and without build isolation: ninja rebuilds only what changed.
-$(STAMPS)/extension: $(STAMPS)/environment $(NATIVE_SOURCES)
+$(STAMPS)/extension: $(STAMPS)/tools $(NATIVE_SOURCES)
 	@echo "building the extension"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-deps --no-build-isolation -C cmake.define.FK_WERROR=ON \
 	  -C cmake.define.FK_CUDA=EMULATED -e .
 	@touch $@
 
 environment: $(STAMPS)/environment  ## create .venv with the pinned packages
-build: $(STAMPS)/extension  ## build the extension into .venv
+build:  ## build the extension into .venv
+	@$(MAKE) --silent --no-print-directory --jobs=2 $(STAMPS)/environment $(STAMPS)/extension
 
 test: lint pytest  ## lint, then run every test
 
@@ -69,10 +76,10 @@ lint: build  ## ruff, mypy --strict, clang-format, documentation with warnings a
 	  | xargs -0 -r $(BIN)/clang-format --dry-run --Werror
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint-types lint-documentation
 
-lint-types: build
+lint-types: $(STAMPS)/environment $(STAMPS)/extension
 	@$(BIN)/mypy fusion_kernels python/fusion_stack
 
-lint-documentation: build
+lint-documentation: $(STAMPS)/environment $(STAMPS)/extension
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir build/site
 
 format: environment  ## format Python and C++ in place
