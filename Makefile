@@ -6,11 +6,11 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 STAMPS := $(VENV)/.stamps
 
-NATIVE_SOURCES := $(wildcard CMakeLists.txt cmake/* csrc/*/* csrc/*/*/*)
+NATIVE_SOURCES := $(wildcard CMakeLists.txt cmake/* csrc/*/* csrc/*/*/* tests/native/emulator/*)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help environment build test pytest test-sanitize lint format demo benchmark-ci bench bench-kernels docs check-cuda check-sass test-gpu clean
+.PHONY: help environment build test pytest test-sanitize lint format demo benchmark-ci bench bench-kernels docs check-cuda check-sass test-gpu clean FORCE
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,8 +25,14 @@ $(STAMPS)/environment: constraints.txt
 	@$(PIP) -r constraints.txt
 	@touch $@
 
+# An editable installation finds the modules that were there when it was made: a new name makes another.
+$(STAMPS)/modules: $(STAMPS)/environment FORCE
+	@find fusion_kernels python -name '*.py' | sort >$@.new
+	@cmp -s $@.new $@ || cp $@.new $@
+FORCE:
+
 # Editable and without build isolation: ninja rebuilds only what changed.
-$(STAMPS)/extension: $(STAMPS)/environment $(NATIVE_SOURCES)
+$(STAMPS)/extension: $(STAMPS)/environment $(STAMPS)/modules $(NATIVE_SOURCES)
 	@echo "building the extension"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-deps --no-build-isolation -C cmake.define.FK_WERROR=ON \
 	  -C cmake.define.FK_CUDA=EMULATED -e .
