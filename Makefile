@@ -8,12 +8,12 @@ PIP    := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compi
 WORKERS ?= $(shell nproc)
 STAMPS := $(VENV)/.stamps
 
-NATIVE_SOURCES := $(wildcard CMakeLists.txt cmake/* csrc/*/* csrc/*/*/*)
+NATIVE_SOURCES := $(wildcard CMakeLists.txt cmake/* csrc/*/* csrc/*/*/* tests/native/emulator/*)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help environment build test pytest test-sanitize lint lint-types lint-documentation format demo benchmark-ci \
-  bench bench-kernels docs check-cuda check-sass test-gpu clean
+  bench bench-kernels docs check-cuda check-sass test-gpu clean FORCE
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,8 +33,14 @@ $(STAMPS)/environment: $(STAMPS)/tools
 	@$(PIP) -r constraints.txt
 	@touch $@
 
+# An editable installation finds the modules that were there when it was made: a new name makes another.
+$(STAMPS)/modules: $(STAMPS)/tools FORCE
+	@find fusion_kernels python -name '*.py' | sort >$@.new
+	@cmp -s $@.new $@ || cp $@.new $@
+FORCE:
+
 # Editable and without build isolation: ninja rebuilds only what changed.
-$(STAMPS)/extension: $(STAMPS)/tools $(NATIVE_SOURCES)
+$(STAMPS)/extension: $(STAMPS)/tools $(STAMPS)/modules $(NATIVE_SOURCES)
 	@echo "building the extension"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-deps --no-build-isolation -C cmake.define.FK_WERROR=ON \
 	  -C cmake.define.FK_CUDA=EMULATED -e .
