@@ -10,8 +10,7 @@ inline constexpr int64_t kChunk = 16384;  // elements a block takes at once; a m
 inline constexpr int kBlocksPerProcessor = 8;  // of the streaming kernels: more than fit, so that none runs dry
 inline constexpr unsigned kFewestBlocks = 16;  // of each search that a launch serves
 inline constexpr int kDecidingThreads = 1024;  // of a block that decides alone
-inline constexpr int kColumnsAtOnce =
-    32;  // that a block sums: enough blocks for every processor, whole sectors of bf16
+inline constexpr int kColumnsAtOnce = 32;      // that a block sums: so few give every processor some
 inline constexpr int kRowsAtOnce = kThreads * kEight / kColumnsAtOnce;
 inline constexpr int64_t kShortRow = 64;          // up to which the ranks of a row are counted one by one
 inline constexpr int64_t kSample = 32768;         // magnitudes that bracket a cut

@@ -26,10 +26,13 @@ __device__ __forceinline__ void fetch_columns(const VectorTensor& of, int64_t ro
   load(tensor.models[second].array, values[1]);
   if (tensor.base.data) load(tensor.base, base);
   FK_UNROLL
-  for (int which = 0; which < 2; ++which) FK_UNROLL
-  for (int j = 0; j < kEight; ++j)
-    pieces[which][line][place + j] =
-        static_cast<double>(tensor.base.data ? values[which][j] - base[j] : values[which][j]);
+  for (int which = 0; which < 2; ++which) {
+    FK_UNROLL
+    for (int j = 0; j < kEight; ++j) {
+      const T value = values[which][j];
+      pieces[which][line][place + j] = static_cast<double>(tensor.base.data ? value - base[j] : value);
+    }
+  }
 }
 
 // Products are added in the order of the rows, as the processor adds them. That order makes each sum one chain of
@@ -51,14 +54,16 @@ __global__ void __launch_bounds__(kThreads) column_sums_kernel(const VectorTenso
         const bool mine = chain < 3 && sums[chain % 3] && start + column < of.columns;
         const int64_t pair = int64_t(left) * count - int64_t(left) * (left - 1) / 2 + (right - left);
         double* const sum = of.sums + pair * of.columns + start + column;
+        const ColumnPiece &ours = pieces[left == first ? 0 : 1], &others = pieces[right == first ? 0 : 1];
         double total = mine && of.continues ? *sum : 0;
         for (int64_t row = 0; row < of.rows; row += kRowsAtOnce) {
           fetch_columns<T>(of, row, start, first, second, pieces);
           __syncthreads();
           const int rows = of.rows - row < kRowsAtOnce ? int(of.rows - row) : kRowsAtOnce;
-          if (mine)
-            for (int line = 0; line < rows; ++line)
-              total += pieces[left == first ? 0 : 1][line][column] * pieces[right == first ? 0 : 1][line][column];
+          if (mine) {
+            FK_UNROLL
+            for (int line = 0; line < rows; ++line) total += ours[line][column] * others[line][column];
+          }
           __syncthreads();  // nobody fetches before everybody has added
         }
         if (mine) *sum = total;
