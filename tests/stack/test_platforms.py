@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 import types
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,49 @@ def test_offline_errors_say_what_would_have_been_fetched(asked: str, monkeypatch
     assert f"ould have fetched {huggingface_hub.constants.ENDPOINT}/{what}" in str(caught.value)
     assert f"hf download {what.removeprefix('datasets/')}" in str(caught.value)
     assert "ffline mode" in str(caught.value)
+
+
+@pytest.fixture
+def no_connection(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of a hub that does not answer."""
+    import datasets.config
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:1")
+    return "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize("asked", ["source", "load_model", "load_processor", "load_test_dataset"])
+def test_without_a_connection_it_is_said_at_once(asked: str, no_connection: str) -> None:
+    """huggingface_hub alone tries for half a minute, for every file of a model."""
+    pytest.importorskip("torch")
+    import datasets.config
+    import huggingface_hub.constants
+
+    from fusion_stack.modelpool import CLIPVisionModelPool
+
+    pool = CLIPVisionModelPool({"_pretrained_": "owner/no-such-clip"}, test_datasets={"dtd": "owner/no-such-dtd"})
+    ask = {"load_processor": pool.load_processor, "load_test_dataset": lambda: pool.load_test_dataset("dtd")}
+    started = time.monotonic()
+    with pytest.raises(FileNotFoundError) as caught:
+        ask.get(asked, lambda: getattr(pool, asked)("_pretrained_"))()
+    assert time.monotonic() - started < 15  # mostly imports
+    what = "datasets/owner/no-such-dtd" if asked == "load_test_dataset" else "owner/no-such-clip"
+    assert f"ould have fetched {no_connection}/{what}" in str(caught.value)
+    assert f"hf download {what.removeprefix('datasets/')}" in str(caught.value)
+    assert "cannot be reached" in str(caught.value)
+    assert not huggingface_hub.constants.HF_HUB_OFFLINE, "left switched off"
+    assert not datasets.config.HF_HUB_OFFLINE
+
+
+def test_the_default_run_without_a_connection(fusion_stack: Any, no_connection: str) -> None:
+    started = time.monotonic()
+    status, _, errors = fusion_stack()
+    assert time.monotonic() - started < 15
+    assert status == 1
+    assert f"Would have fetched {no_connection}/openai/clip-vit-base-patch32; run `hf download openai/clip-" in errors
 
 
 def test_importing_the_pools_imports_nothing_heavy() -> None:

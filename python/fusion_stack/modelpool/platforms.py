@@ -35,12 +35,14 @@ def unreachable(reference: str, reason: object, *, kind: str = "model") -> FileN
     """The error for something of the Hugging Face hub that neither the hub nor its cache gives."""
     from huggingface_hub import constants
 
+    from fusion_stack.hub import absence
+
     address = f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{reference}"
     option = " --repo-type dataset" if kind == "dataset" else ""
-    offline = " Offline mode (HF_HUB_OFFLINE) is on." if constants.HF_HUB_OFFLINE else ""
+    why = f" {absence() or ''}".rstrip()
     return FileNotFoundError(
         f"{kind} {quoted(reference)}: no folder of that name, and the hub's cache {constants.HF_HUB_CACHE} does not "
-        f"hold it.{offline} Would have fetched {address}; run `hf download {reference}{option}` where there is a "
+        f"hold it.{why} Would have fetched {address}; run `hf download {reference}{option}` where there is a "
         f"connection, or name a folder. ({_first_line(reason)})"
     )
 
