@@ -68,6 +68,9 @@ def _arguments(config: Any) -> dict[str, Any]:
 
     text, taken = OmegaConf.to_yaml(config), inspect.signature(get_object(config._target_)).parameters
     referred = {key for key in config if key not in taken and f"${{{key}}}" in text}
+    if referred:
+        config = config.copy()
+        OmegaConf.resolve(config)  # before they are taken away
     return {key: config[key] for key in config if key not in _THE_COMMANDS and key not in referred}
 
 

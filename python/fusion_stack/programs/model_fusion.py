@@ -16,8 +16,8 @@ from fusion_stack.method.base import BaseAlgorithm
 from fusion_stack.modelpool.base import BaseModelPool
 from fusion_stack.programs.context import RunContext
 from fusion_stack.programs.saving import SaveOptions
-from fusion_stack.report.provenance import Cost, model_hashes, versions
 from fusion_stack.report.metrics import accuracies
+from fusion_stack.report.provenance import Cost, model_hashes, versions
 from fusion_stack.report.run_folder import write
 from fusion_stack.serialization import instantiate
 from fusion_stack.taskpool.base import BaseTaskPool
