@@ -27,7 +27,7 @@ def hub_or_cache(reference: str | None) -> Iterator[None]:
 
     Nothing is asked for a path, or for None.
     """
-    if reference is None or _is_path(reference) or absence() is None:
+    if reference is None or is_path(reference) or absence() is None:
         yield
         return
     with _offline():
@@ -53,7 +53,8 @@ def dataset_id(config: Any) -> str | None:
     return str(config["path"]) if "path" in config else dataset_id(config.get("dataset"))
 
 
-def _is_path(reference: str) -> bool:
+def is_path(reference: str) -> bool:
+    """Whether a reference is none to the hub: a path that exists, or is written as one."""
     return reference.startswith(("/", ".", "~")) or Path(reference).exists()
 
 

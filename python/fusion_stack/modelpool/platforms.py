@@ -31,7 +31,23 @@ def locate(reference: str, *, platform: str = "hf", kind: str = "model") -> str:
     return _from_modelscope(reference, kind) if platform == "modelscope" else reference
 
 
-def unreachable(reference: str, reason: object, *, kind: str = "model") -> FileNotFoundError:
+def require_obtainable(reference: str) -> None:
+    """Raises FileNotFoundError where a model cannot be had: the hub does not answer and its cache has nothing of it.
+
+    Asked before libraries are imported to load it, which takes longer than this.
+    """
+    from fusion_stack.hub import absence, is_path
+
+    if is_path(reference) or absence() is None:
+        return
+    from huggingface_hub import constants
+
+    name = reference.partition("@")[0]
+    if not (Path(constants.HF_HUB_CACHE) / f"models--{name.replace('/', '--')}").exists():
+        raise unreachable(reference)
+
+
+def unreachable(reference: str, reason: object = None, *, kind: str = "model") -> FileNotFoundError:
     """The error for something of the Hugging Face hub that neither the hub nor its cache gives."""
     from huggingface_hub import constants
 
@@ -43,7 +59,7 @@ def unreachable(reference: str, reason: object, *, kind: str = "model") -> FileN
     return FileNotFoundError(
         f"{kind} {quoted(reference)}: no folder of that name, and the hub's cache {constants.HF_HUB_CACHE} does not "
         f"hold it.{why} Would have fetched {address}; run `hf download {reference}{option}` where there is a "
-        f"connection, or name a folder. ({_first_line(reason)})"
+        f"connection, or name a folder.{f' ({_first_line(reason)})' if reason is not None else ''}"
     )
 
 

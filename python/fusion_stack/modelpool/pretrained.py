@@ -19,7 +19,7 @@ from fusion_stack.modelpool.loading import (
     load_split,
     load_transformer,
 )
-from fusion_stack.modelpool.platforms import locate
+from fusion_stack.modelpool.platforms import locate, require_obtainable
 from fusion_stack.serialization import instantiate
 
 if TYPE_CHECKING:
@@ -162,6 +162,8 @@ class PretrainedModelPool(BaseModelPool):
 
     def _load(self, class_name: str | None, path: str, *args: Any, may_lack: Sequence[str] = (), **kwargs: Any) -> Any:
         path = self._located(path)
+        if "cache_dir" not in kwargs:
+            require_obtainable(path)
         if is_adapter(path):
             return self._adapted(path, class_name=class_name)
         options = {**self.get_model_kwargs(), **expand_kwargs(kwargs)}
