@@ -232,7 +232,10 @@ class BaseModelPool(NamedDatasets, BaseYAMLSerializable):
             if model.path.resolve() != folder.resolve():
                 shutil.copytree(model.path, folder, dirs_exist_ok=True)
         elif hasattr(model, "save_pretrained"):
-            model.save_pretrained(folder, **kwargs)
+            from fusion_stack.modelpool.loading import quiet
+
+            with quiet():
+                model.save_pretrained(folder, **kwargs)
         else:
             from safetensors.torch import save_model
 

@@ -152,7 +152,7 @@ def _begins(name: str, module: Any, beginnings: Sequence[str]) -> bool:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without transformers' report of every weight it did not need (half of a CLIP model) and its progress bars."""
+    """Silences transformers' report of every weight it did not need (half of a CLIP model) and its progress bars."""
     from importlib import import_module
 
     messages: Any = import_module("transformers.utils.logging")  # untyped

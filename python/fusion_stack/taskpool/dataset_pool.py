@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fusion_kernels.errors import listing, suggest
-from fusion_stack.hub import dataset_id, hub_or_cache
+from fusion_stack.hub import absence, dataset_id, hub_or_cache
 from fusion_stack.serialization import instantiate, is_configuration
 from fusion_stack.taskpool.base import BaseTaskPool
 from fusion_stack.tasks import TaskError
@@ -155,9 +155,10 @@ class DatasetTaskPool(BaseTaskPool):
         try:
             dataset = self.load_test_dataset(task)
         except Exception as error:
+            why = None if dataset_id(self._test_datasets[task]) is None else absence()
             raise TaskError(
                 f"task {task!r}: its dataset cannot be loaded from {self._origin(task)}: "
-                f"{type(error).__name__}: {' '.join(str(error).split())}"
+                f"{type(error).__name__}: {' '.join(str(error).split())}. {why or ''}".rstrip(". ")
             ) from error
         if len(dataset) == 0:
             raise TaskError(f"task {task!r}: its dataset from {self._origin(task)} is empty")
