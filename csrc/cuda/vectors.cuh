@@ -49,9 +49,10 @@ __global__ void __launch_bounds__(kThreads) column_sums_kernel(const VectorTenso
     for (int first = 0; first == 0 || first + 1 < count; ++first) {
       for (int second = count == 1 ? 0 : first + 1; second < count; ++second) {
         // Every pair is met once; a model's square is summed at the first pair of it, the last one's at the last.
-        const bool sums[] = {first < second, second <= first + 1, first < second && first + 2 == count};
+        const bool apart = first < second, adjacent = second <= first + 1, final = apart && first + 2 == count;
+        const bool sums = chain == 0 ? apart : chain == 1 ? adjacent : chain == 2 && final;
         const int left = chain == 2 ? second : first, right = chain == 1 ? first : second;
-        const bool mine = chain < 3 && sums[chain % 3] && start + column < of.columns;
+        const bool mine = sums && start + column < of.columns;
         const int64_t pair = int64_t(left) * count - int64_t(left) * (left - 1) / 2 + (right - left);
         double* const sum = of.sums + pair * of.columns + start + column;
         const ColumnPiece &ours = pieces[left == first ? 0 : 1], &others = pieces[right == first ? 0 : 1];
