@@ -1,4 +1,4 @@
-"""The devices tests run on, and calls to the GPU backend with a case's tensors: of a GPU, or of the emulated one."""
+"""The devices tests run on, and calls to the GPU backend with the tensors of a case: a GPU, or the emulated one."""
 
 from __future__ import annotations
 
