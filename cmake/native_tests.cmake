@@ -64,6 +64,15 @@ if(NOT FK_SANITIZER STREQUAL "tsan")  # which would have to be told of every swi
     add_test(NAME ${name} COMMAND test_${name})
     set_tests_properties(${name} PROPERTIES TIMEOUT 600)
   endforeach()
+  if(device_backend STREQUAL "OFF")  # else the engine's own backend holds these files
+    set(kernels csrc/cuda/kernels.cu csrc/cuda/ops/kernels.cu)
+    set_source_files_properties(${kernels} PROPERTIES LANGUAGE CXX)
+    add_executable(test_emulator_ops tests/native/test_emulator_ops.cpp ${kernels} csrc/cuda/memory.cpp
+      csrc/cuda/ops/election.cpp csrc/cuda/ops/products.cpp csrc/cuda/ops/sparsify.cpp csrc/cuda/ops/threshold.cpp)
+    target_link_libraries(test_emulator_ops PRIVATE fk_emulator ${engine})
+    add_test(NAME emulator_ops COMMAND test_emulator_ops)
+    set_tests_properties(emulator_ops PROPERTIES TIMEOUT 600)
+  endif()
 endif()
 foreach(name IN LISTS native_tests)
   add_executable(test_${name} tests/native/test_${name}.cpp)

@@ -75,7 +75,9 @@ def gpu_numbers(device: str) -> tuple[int, ...]:
     if kind not in (built, "cuda") or not re.fullmatch(r"(\d+(,\d+)*)?", numbers) or device.endswith(":"):
         raise ValueError(f"unknown device {quoted(device)}; known: {listing(known)}.{suggest(str(device), known)}")
     if kind != built:
-        has = "has no GPU kernels" if built is None else f"has kernels for the device {built!r} alone"
+        has = f"has kernels for the device {built!r} alone"
+        if built is None:
+            has = "has no GPU kernels (it was made without nvcc, or with FK_CUDA=OFF)"
         raise native().DeviceError(f"device {quoted(device)} is not available: this build {has}; use device='cpu'")
     wanted = tuple(int(number) for number in numbers.split(",")) if numbers else (0,)
     count = len(native().gpus())  # says why there is none

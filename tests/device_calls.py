@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from engine_calls import SEED, Merge, arrange
+from engine_calls import SEED, Merge, arrange, differing, run_engine
+from hypothesis import strategies as st
 
 from fusion_kernels._native import native
 
@@ -15,11 +16,25 @@ GPUS = () if KIND is None else (KIND, f"{KIND}:0,1") if KIND == "emulated" else 
 
 # For tests of what must hold anywhere: on the processor, on one GPU, and on two that share the tensors.
 on_every_device = pytest.mark.parametrize("device", ["cpu", *GPUS])
+# For tests of drawn examples, most of which are the processor's alone: an emulated thread takes its time.
+drawn_devices = st.sampled_from(["cpu"] * 8 + list(GPUS))
 
 
 def numbers_of(device: str) -> list[int]:
     """The GPUs of a device's name, as the engine takes them; none for the processor."""
     return [] if device == "cpu" else [int(number) for number in device.partition(":")[2].split(",") if number] or [0]
+
+
+def run_on(device: str, method: str, merges: Sequence[Merge], **options: object) -> list[np.ndarray]:
+    """The codes the processor writes for each merge, which are the device's too."""
+    expected, _ = run_engine(method, merges, **options)
+    if device != "cpu":
+        for merge, wanted, got in zip(
+            merges, expected, run_engine(method, merges, **options, devices=numbers_of(device))[0], strict=True
+        ):
+            found = differing(got, wanted)
+            assert not found, f"{device}: {merge.name}, {merge.parameters}: {found}"
+    return expected
 
 
 def run_on_device(method: str, merges: Sequence[Merge], *, device: int = 0, seed: int = SEED) -> list[np.ndarray]:

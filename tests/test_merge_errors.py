@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from safetensors.numpy import save_file
 from tiny_models import tiny_checkpoint, weights
 
 import fusion_kernels
+from fusion_kernels import _native
+from fusion_kernels._native import native
 
 
 @pytest.fixture
@@ -32,6 +35,15 @@ def refused(models: Any, output: Path, *words: str, error: type[Exception] = Val
         assert word in str(raised.value)
         assert word in " ".join(planned.problems)
     assert sorted(os.listdir(output.parent)) == beside
+
+
+def test_a_gpu_in_a_build_without_kernels(models: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = vars(native()) | {"device_kind": lambda: None}
+    monkeypatch.setattr(_native, "native", lambda: SimpleNamespace(**engine))
+    for device in ("cuda", "cuda:0,1"):
+        with pytest.raises(fusion_kernels.DeviceError, match=r"has no GPU kernels.*without nvcc, or with FK_CUDA=OFF"):
+            fusion_kernels.merge(models, output=tmp_path / "out", method="linear", weight=1, device=device)
+    assert not (tmp_path / "out").exists()
 
 
 def test_unknown_method(models: list[Path], tmp_path: Path) -> None:

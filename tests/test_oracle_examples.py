@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cases import Case, Tensors
+from device_calls import numbers_of, on_every_device
 from engine_calls import Merge, documented_bits, merges_of, method_table, registered, run_engine, run_oracle, wider
 from oracle import ORACLES
 from oracle.contract import Example
@@ -42,26 +43,28 @@ def test_the_oracle_gives_the_numbers_worked_by_hand(method: str) -> None:
         np.testing.assert_allclose(run_oracle(method, merge, choose).value.astype(float), example.expected, rtol=1e-15)
 
 
+@on_every_device
 @pytest.mark.parametrize("dtype", FORMATS)
 @pytest.mark.parametrize("method", registered())
-def test_the_engine_gives_the_numbers_worked_by_hand(method: str, dtype: str) -> None:
+def test_the_engine_gives_the_numbers_worked_by_hand(method: str, dtype: str, device: str) -> None:
     example = ORACLES[method].EXAMPLE
     merge = example_merge(example, dtype)
-    [codes], _ = run_engine(method, [merge])
+    [codes], _ = run_engine(method, [merge], devices=numbers_of(device))
     np.testing.assert_array_equal(codes, documented_bits(method, merge))
     step = 2.0 ** -FORMATS[dtype].mantissa
     np.testing.assert_allclose(decode(codes, dtype), example.expected, rtol=step)
 
 
+@on_every_device
 @pytest.mark.parametrize("dtype", ["BF16", "F64"])
-def test_directions_that_cancel_are_refused_by_name(dtype: str) -> None:
+def test_directions_that_cancel_are_refused_by_name(dtype: str, device: str) -> None:
     """Three models of which two point one way, with half the weight of the one that points the other."""
     for direction in ([1.0, -2.0, 0.5, 0.0], [0.0, 0.0, 0.0, 4.0]):
         models = [direction, [-2 * x for x in direction], direction]
         parameters = {"weight": [0.25, 0.5, 0.25], "normalize_weights": True, "eps": 1e-8}
         merge = example_merge(Example(models, None, parameters, direction), dtype)
         with pytest.raises(ValueError, match=r"'example'.*weighted sum of the models' directions is zero"):
-            run_engine("multislerp", [merge])
+            run_engine("multislerp", [merge], devices=numbers_of(device))
 
 
 @pytest.mark.parametrize("dtype", ["F32"])  # float64 has no eps that its subnormals' squares would fall below

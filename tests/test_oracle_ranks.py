@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from cases import BLOCK, Tensors
+from device_calls import GPUS, numbers_of
 from engine_calls import SEED, Merge, inputs_of, run_engine
 from oracle import ORACLES
 from oracle.formats import decode, encode
@@ -81,3 +82,13 @@ def test_what_is_kept_hangs_on_ranks_alone(distribution: str, dtype: str, instru
         rows = 1 if columns > BLOCK else 3
         values = DISTRIBUTIONS[distribution](rng, rows * columns).reshape(rows, columns)
         assert_kept_as_documented(values, dtype, instruction_set=instruction_set, tile_elements=4 * BLOCK)
+
+
+@pytest.mark.parametrize("device", GPUS)
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_a_gpu_keeps_what_ranks_say(distribution: str, device: str) -> None:
+    """The dtypes take the distributions in turn; rows are shorter than a tile, and several."""
+    dtype = ("F32", "BF16", "F64")[list(DISTRIBUTIONS).index(distribution) % 3]
+    for columns in (1, 17, 128, 600, BLOCK):
+        values = DISTRIBUTIONS[distribution](np.random.default_rng(9), 2 * columns).reshape(2, columns)
+        assert_kept_as_documented(values, dtype, devices=numbers_of(device))

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 from cases import DTYPES, Case
+from device_calls import GPUS, numbers_of
 from engine_calls import Merge, merges_of, model_count, registered, run_engine, run_oracle
 from oracle.formats import FORMATS, decode, round_to
 
@@ -44,8 +45,19 @@ def merges(method: str, values: str, dtype: str) -> list[Merge]:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("method", registered())
 def test_saturated_and_inherited_elements_are_counted(method: str, dtype: str, values: str) -> None:
-    given = merges(method, values, dtype)
-    _, report = run_engine(method, given)
+    assert_counted(method, merges(method, values, dtype))
+
+
+@pytest.mark.parametrize("device", GPUS)
+@pytest.mark.parametrize("dtype", ["F8_E4M3", "F16"])
+@pytest.mark.parametrize("method", registered())
+def test_a_gpu_counts_the_same(method: str, dtype: str, device: str) -> None:
+    assert_counted(method, merges(method, "everything", dtype)[:4], devices=numbers_of(device))
+
+
+def assert_counted(method: str, given: list[Merge], **options: object) -> None:
+    dtype = given[0].tensors.output
+    _, report = run_engine(method, given, **options)
     saturated, inherited = {}, {}
     for merge in given:
         result = unrounded(method, merge)

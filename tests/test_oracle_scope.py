@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from cases import BLOCK, MIXED_DTYPES, Case, Tensors
+from device_calls import GPUS, numbers_of
 from engine_calls import SEED, Merge, differing, inputs_of, run_engine
 from oracle import ORACLES, model_scope
 from oracle.formats import FORMATS, decode, encode
@@ -106,6 +107,7 @@ CARRIED_OUT = [
     {"memory_limit": 2 << 20},
     {"memory_limit": 2 << 20, "threads": 1, "tile_elements": BLOCK},
     {"memory_limit": 1 << 30, "threads": 2},
+    *({"devices": numbers_of(device)} for device in GPUS),
     *({"instruction_set": name} for name in native().instruction_sets()),
     *({"instruction_set": name, "threads": 2, "tile_elements": BLOCK} for name in native().instruction_sets()),
 ]

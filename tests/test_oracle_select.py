@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from cases import Tensors
+from device_calls import GPUS, numbers_of, on_every_device
 from engine_calls import Merge, run_engine
 from oracle import ORACLES
 from oracle.formats import decode, encode
@@ -68,12 +69,23 @@ def test_large_tensors_are_cut_where_a_stable_sort_cuts_them(distribution: str, 
         assert np.array_equal(got, expected), f"density {density}: {np.count_nonzero(got != expected)} elements differ"
 
 
+@pytest.mark.parametrize("device", GPUS)
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_a_gpu_cuts_where_a_stable_sort_does(distribution: str, device: str) -> None:
+    values = DISTRIBUTIONS[distribution](np.random.default_rng(3), 40_009)
+    dtype = ("F32", "BF16")[list(DISTRIBUTIONS).index(distribution) % 2]
+    for density, got, expected in trim(values, dtype, (0.001, 0.5, 0.999), devices=numbers_of(device)):
+        assert np.array_equal(got, expected), f"density {density}: {np.count_nonzero(got != expected)} elements differ"
+
+
+@on_every_device
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 33, 4095, 4097, 20_000])
-def test_small_tensors_are_cut_at_every_rank(size: int) -> None:
+def test_small_tensors_are_cut_at_every_rank(size: int, device: str) -> None:
     rng = np.random.default_rng(size)
     values = rng.choice([-3.0, -2.0, -1.0, 1.0, 2.0, 3.0], size) * 2.0 ** rng.integers(-2, 3, size)
     ranks = range(1, size + 1) if size < 50 else (1, 2, size // 3, size // 2, size - 2, size - 1)
-    for density, got, expected in trim(values, "F32", tuple((rank + 0.5) / size for rank in ranks)):
+    densities = tuple((rank + 0.5) / size for rank in ranks)
+    for density, got, expected in trim(values, "F32", densities, devices=numbers_of(device)):
         assert np.array_equal(got, expected), f"density {density}: {np.count_nonzero(got != expected)} elements differ"
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cases import BLOCK, Case, Tensors
-from device_calls import numbers_of, on_every_device
+from device_calls import drawn_devices, run_on
 from engine_calls import SEED, Merge, differing, inputs_of, merges_of, model_count, run_engine, stored_interval
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -60,7 +60,7 @@ def assert_identity(
     multiple of the smallest, however small it is; `mass`, the sum of the weights, divides what that adds up to.
     """
     merge = replace(merge_of(dtype, codes, [codes] * models, parameters), with_base=False)
-    [merged] = run_engine(method, [merge], devices=numbers_of(device))[0]
+    [merged] = run_on(device, method, [merge])
     expected, got = decode(codes, dtype), decode(merged, dtype)
     safe = np.abs(expected) * max(1.0, mass) <= np.finfo(np.float32).max / 2
     ulp = np.spacing(np.abs(expected).astype(np.float32)).astype(np.float64)
@@ -70,9 +70,8 @@ def assert_identity(
     assert not wrong.any(), [(hex(codes[i]), hex(merged[i])) for i in np.flatnonzero(wrong)[:5]]
 
 
-@on_every_device
 @bounded
-@given(st.data(), float_dtypes, sizes, st.lists(positive, min_size=1, max_size=9))
+@given(drawn_devices, st.data(), float_dtypes, sizes, st.lists(positive, min_size=1, max_size=9))
 def test_linear_of_a_model_with_itself_is_that_model(
     device: str, data: st.DataObject, dtype: str, size: int, weight: list[float]
 ) -> None:
@@ -80,9 +79,8 @@ def test_linear_of_a_model_with_itself_is_that_model(
     assert_identity("linear", dtype, codes, len(weight), {"weight": weight, "normalize": True}, sum(weight), device)
 
 
-@on_every_device
 @bounded
-@given(st.data(), float_dtypes, sizes, st.floats(0.0, 1.0), st.sampled_from([0.0, 0.5, 0.9995, 1.0]))
+@given(drawn_devices, st.data(), float_dtypes, sizes, st.floats(0.0, 1.0), st.sampled_from([0.0, 0.5, 0.9995, 1.0]))
 def test_slerp_of_a_model_with_itself_is_that_model(
     device: str, data: st.DataObject, dtype: str, size: int, t: float, threshold: float
 ) -> None:
@@ -90,9 +88,10 @@ def test_slerp_of_a_model_with_itself_is_that_model(
     assert_identity("slerp", dtype, codes, 2, {"t": t, "lerp_threshold": threshold}, 1.0, device)
 
 
-@on_every_device
 @bounded
-@given(st.data(), float_dtypes, sizes, st.integers(1, 9), st.integers(0, 20), st.sampled_from([0.0, 1e-5]))
+@given(
+    drawn_devices, st.data(), float_dtypes, sizes, st.integers(1, 9), st.integers(0, 20), st.sampled_from([0.0, 1e-5])
+)
 def test_karcher_of_a_model_with_itself_is_that_model(
     device: str, data: st.DataObject, dtype: str, size: int, models: int, max_iter: int, tol: float
 ) -> None:
@@ -102,10 +101,9 @@ def test_karcher_of_a_model_with_itself_is_that_model(
     assert_identity("karcher", dtype, codes, models, {"max_iter": max_iter, "tol": tol}, 1.0, device)
 
 
-@on_every_device
 @pytest.mark.parametrize("method", ["linear", "task_arithmetic", "ties", "breadcrumbs", "breadcrumbs_ties"])
 @bounded
-@given(st.data(), st.sampled_from(list(FORMATS)), sizes, st.integers(1, 4))
+@given(drawn_devices, st.data(), st.sampled_from(list(FORMATS)), sizes, st.integers(1, 4))
 def test_merging_a_tensor_in_parts_is_merging_it_whole(
     method: str, device: str, data: st.DataObject, dtype: str, size: int, models: int
 ) -> None:
@@ -124,8 +122,7 @@ def test_merging_a_tensor_in_parts_is_merging_it_whole(
     if method == "linear":
         whole, *parts = (replace(merge, with_base=False) for merge in (whole, *parts))
     shuffled = data.draw(st.permutations(range(len(parts))))
-    pieces_merged, _ = run_engine(method, [parts[i] for i in shuffled], devices=numbers_of(device))
-    outputs = dict(zip(shuffled, pieces_merged, strict=True))
+    outputs = dict(zip(shuffled, run_on(device, method, [parts[i] for i in shuffled]), strict=True))
     [expected] = run_engine(method, [whole])[0]
     found = differing(np.concatenate([outputs[i] for i in range(len(parts))]), expected)
     assert not found, f"{parameters}, cut at {cuts}: {found}"
@@ -139,10 +136,9 @@ ORDERED = {  # which values each method is tried on: models that cancel have no 
 }  # fmt: skip
 
 
-@on_every_device
 @pytest.mark.parametrize("method", ORDERED)
 @bounded
-@given(st.data(), float_dtypes, st.sampled_from([(5,), (3, 11), (BLOCK + 3,)]), st.integers(2, 6))
+@given(drawn_devices, st.data(), float_dtypes, st.sampled_from([(5,), (3, 11), (BLOCK + 3,)]), st.integers(2, 6))
 def test_the_order_of_the_models_changes_nothing_but_rounding(
     method: str, device: str, data: st.DataObject, dtype: str, shape: tuple[int, ...], models: int
 ) -> None:
@@ -156,7 +152,7 @@ def test_the_order_of_the_models_changes_nothing_but_rounding(
     low, high, comparable = stored_interval(method, merge)
     if method in ELECTING:
         comparable &= decided(method, merge)
-    [codes] = run_engine(method, [permuted], devices=numbers_of(device))[0]
+    [codes] = run_on(device, method, [permuted])
     values = decode(codes, dtype)
     wrong = comparable & ~((low <= values) & (values <= high))
     assert not wrong.any(), f"{merge.parameters}, {order}: {np.flatnonzero(wrong)[:5]} of {values.size}"
@@ -183,9 +179,10 @@ def decided(method: str, merge: Merge) -> np.ndarray:
     return (np.abs(votes.sum(axis=0)) > rounding) | (rounding == 0)
 
 
-@on_every_device
 @bounded
-@given(st.data(), st.sampled_from(list(FORMATS)), sizes, st.booleans(), st.sampled_from(["tensor", "model"]))
+@given(
+    drawn_devices, st.data(), st.sampled_from(list(FORMATS)), sizes, st.booleans(), st.sampled_from(["tensor", "model"])
+)
 def test_ties_of_one_model_is_its_difference_added_back(
     device: str, data: st.DataObject, dtype: str, size: int, normalize: bool, scope: str
 ) -> None:
@@ -193,7 +190,7 @@ def test_ties_of_one_model_is_its_difference_added_back(
     base, model = (data.draw(any_codes(dtype, size, finite=True)) for _ in range(2))
     [variant] = ORACLES["ties"].variants(1)[:1]
     parameters = {**variant, "weight": [1.0], "density": [1.0], "lambda": 1.0, "normalize": normalize, "scope": scope}
-    [codes] = run_engine("ties", [merge_of(dtype, base, [model], parameters)], devices=numbers_of(device))[0]
+    [codes] = run_on(device, "ties", [merge_of(dtype, base, [model], parameters)])
     compute = FORMATS[dtype].compute
     start, tuned = (decode(side, dtype).astype(compute) for side in (base, model))
     with np.errstate(over="ignore"):

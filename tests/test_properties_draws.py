@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cases import BLOCK, Case, Tensors
-from device_calls import numbers_of, on_every_device
+from device_calls import drawn_devices, on_every_device, run_on
 from engine_calls import Merge, differing, method_table, registered, run_engine
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -103,11 +103,10 @@ companies = st.lists(
 )
 
 
-@on_every_device
 @pytest.mark.parametrize("method", SPARSE)
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(
-    st.data(), companies, st.sampled_from([(61,), (3, 5), (7, 700), (3 * BLOCK + 17,)]),
+    drawn_devices, st.data(), companies, st.sampled_from([(61,), (3, 5), (7, 700), (3 * BLOCK + 17,)]),
     st.sampled_from(["BF16", "F32", "F64"]), st.sampled_from([0, BLOCK, 2 * BLOCK]), st.integers(1, 5),
 )  # fmt: skip
 def test_a_mask_does_not_depend_on_company_tiles_or_threads(
@@ -130,9 +129,9 @@ def test_a_mask_does_not_depend_on_company_tiles_or_threads(
     place = data.draw(st.integers(0, len(others)))
     instruction_set = data.draw(st.sampled_from(native().instruction_sets()))
     [expected] = run_engine(method, [alone])[0]
-    outputs, _ = run_engine(
-        method, [*others[:place], alone, *others[place:]],
-        threads=threads, tile_elements=tile_elements, instruction_set=instruction_set, devices=numbers_of(device),
+    outputs = run_on(
+        device, method, [*others[:place], alone, *others[place:]],
+        threads=threads, tile_elements=tile_elements, instruction_set=instruction_set,
     )  # fmt: skip
     assert not (found := differing(outputs[place], expected)), f"{parameters}: {found}"
 
@@ -148,5 +147,5 @@ def test_a_mask_does_not_depend_on_the_models_that_follow(method: str, device: s
         first = {name: v[:1] if isinstance(v, list) else v for name, v in parameters.items()}
         alone = replace(tensors, models=tensors.models[:1], model_dtypes=tensors.model_dtypes[:1])
         [expected] = run_engine(method, [Merge(alone, first, "x")])[0]
-        [among] = run_engine(method, [Merge(tensors, parameters, "x")], devices=numbers_of(device))[0]
+        [among] = run_on(device, method, [Merge(tensors, parameters, "x")])
         assert not (found := differing(among, expected)), f"{parameters}: {found}"
