@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fusion_kernels.errors import listing, quoted, suggest
@@ -23,6 +23,7 @@ class MergeRow:
     overrides: of the command `fusion-stack`: the method and its parameters.
     coefficient: the key that is tuned, e.g. "method.scaling_factor"; candidates: the values it may take. The one with
         the best validation average is used.
+    recalibrated: whether what the merged model has measured of its inputs, rather than learnt, is then measured anew.
     """
 
     name: str
@@ -31,6 +32,7 @@ class MergeRow:
     overrides: tuple[str, ...]
     coefficient: str | None = None
     candidates: tuple[float, ...] = ()
+    recalibrated: bool = False
 
     def choices(self) -> list[tuple[float | None, tuple[str, ...]]]:
         """(coefficient, overrides) of every variant there is to try; one with None where nothing is tuned."""
@@ -77,22 +79,33 @@ ROWS = (
 NAMED = {row.name: row for row in ROWS}
 
 
-def rows_of(names: Sequence[str] | None) -> list[MergeRow]:
-    """The rows of these names, all of them for None; "method=NAME method.KEY=VALUE" makes a row of its own.
+def _recalibrated(row: MergeRow) -> MergeRow:
+    setting = ", ".join(part for part in (row.setting, "BatchNorm measured anew") if part)
+    return replace(row, name=f"{row.name}_recalibrated", setting=setting, recalibrated=True)
 
-    Raises ValueError for anything else.
+
+# Every tensor of these models is trained, so a threshold is taken over all of them.
+IMAGE_ROWS = tuple(replace(row, overrides=tuple(one for one in row.overrides if one != LAYERS_ALONE)) for row in ROWS)
+IMAGE_ROWS += tuple(_recalibrated(row) for row in IMAGE_ROWS)
+
+
+def rows_of(names: Sequence[str] | None, rows: Sequence[MergeRow] = ROWS) -> list[MergeRow]:
+    """Those of the rows that have these names, all of them for None.
+
+    "method=NAME method.KEY=VALUE" makes a row of its own. Raises ValueError for anything else.
     """
     if names is None:
-        return list(ROWS)
-    return [NAMED[name] if name in NAMED else _own_row(name) for name in names]
+        return list(rows)
+    named = {row.name: row for row in rows}
+    return [named[name] if name in named else _own_row(name, named) for name in names]
 
 
-def _own_row(text: str) -> MergeRow:
+def _own_row(text: str, named: Mapping[str, MergeRow]) -> MergeRow:
     first, *others = text.split()
     if not first.startswith("method="):
         raise ValueError(
-            f"no row is called {quoted(text)}; there are {listing(NAMED)}, and "
-            f'"method=NAME method.KEY=VALUE" makes one.{suggest(text, NAMED)}'
+            f"no row is called {quoted(text)}; there are {listing(named)}, and "
+            f'"method=NAME method.KEY=VALUE" makes one.{suggest(text, named)}'
         )
     return MergeRow(
         text.replace("/", "-").replace(" ", "_"), first.removeprefix("method="), " ".join(others), (first, *others)
