@@ -24,7 +24,7 @@ def tiny_network(folder: Path) -> Path:
 
 
 def bars(count: int, *, upright: bool, seed: int = 0) -> list[Sample]:
-    """Noisy pictures of 16 x 16 pixels with a bar in one half ("a") or the other ("b"): above or below, left or right."""
+    """Noisy pictures of 16 x 16 pixels with a bar in one half ("a") or the other ("b"), above or below, or beside."""
     noise, samples = np.random.default_rng(seed), []
     for number in range(count):
         picture = noise.integers(0, 90, (16, 16), dtype=np.uint8)

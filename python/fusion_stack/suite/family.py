@@ -108,14 +108,6 @@ class Family(ABC):
     ) -> dict[str, list[bool]]:
         """For each task's items, whether the model, in evaluation mode, gets them right."""
 
-    def calibration(self, train: Mapping[str, Any], settings: CommonSettings) -> Any:
-        """What `recalibrate` needs of the training items; None where nothing is ever recalibrated."""
-        return None
-
-    def recalibrate(self, model: Any, calibration: Any) -> None:
-        """Recomputes what a model has measured of its inputs rather than learnt."""
-        raise NotImplementedError(f"{self.model} keeps no statistics of its inputs")
-
 
 def family_of(name: str) -> Family:
     """The family that a profile names."""

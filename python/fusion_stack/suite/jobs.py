@@ -44,34 +44,23 @@ def merge_and_answer(
     trained: Trained,
     validation: Items,
     test: Items,
-    calibration: Any,
     seed: int,
     bf16: bool,
 ) -> dict[str, Any]:
-    """Job: the row's record. Its coefficient is chosen on validation items; progress is items answered.
-
-    calibration: for `Family.recalibrate`, where the row asks for it.
-    """
+    """Job: the row's record. Its coefficient is chosen on validation items; progress is items answered."""
     started = time.process_time()
     pool = family.pool(trained.base, trained.models)
     how: Any = {"autocast": _bf16(bf16), "progress": progress_of(index)}
-
-    def model_of(overrides: tuple[str, ...]) -> tuple[Any, float]:
-        model, seconds = _merged(overrides, pool, seed)
-        if row.recalibrated:
-            family.recalibrate(model, calibration)
-        return model, seconds
-
     choices = row.choices()
     tried: dict[float, float] = {}
     if row.coefficient is not None:
         for value, overrides in choices:
             assert value is not None
-            hits = family.evaluate(pool, model_of(overrides)[0], validation, **how)
+            hits = family.evaluate(pool, _merged(overrides, pool, seed)[0], validation, **how)
             tried[value] = mean([accuracy(one) for one in hits.values()])
         choices = [max(choices, key=lambda choice: tried[choice[0] or 0.0])]
     (value, overrides), *_ = choices
-    model, seconds = model_of(overrides)
+    model, seconds = _merged(overrides, pool, seed)
     hits = family.evaluate(pool, model, test, **how)
     record = record_of(row.name, row.label, row.setting, "merge", hits, time.process_time() - started)
     record |= {"command": " ".join(overrides), "merge_seconds": round(seconds, 3)}

@@ -95,16 +95,12 @@ class Pipeline:
         """Records of all rows: merged, tuned on validation items where they say so, tested."""
         validation = {name: items["validation"] for name, items in encoded.items()}
         test = {name: items["test"] for name, items in encoded.items()}
-        calibration = None
-        if any(row.recalibrated for row in rows):
-            train = {name: items["train"] for name, items in encoded.items()}
-            calibration = self.family.calibration(train, self.settings)
         references = [(trained.base, test)] + ([] if trained.joint is None else [(trained.joint, test)])
         own = [(folder, {task: test[task]}) for task, folder in trained.models.items()]
         merges = [
             (
                 jobs.merge_and_answer,
-                (self.family, row, trained, validation, test, calibration, self.settings.seed, self.bf16),
+                (self.family, row, trained, validation, test, self.settings.seed, self.bf16),
             )
             for row in rows
         ]

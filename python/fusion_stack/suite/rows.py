@@ -23,7 +23,6 @@ class MergeRow:
     overrides: of the command `fusion-stack`: the method and its parameters.
     coefficient: the key that is tuned, e.g. "method.scaling_factor"; candidates: the values it may take. The one with
         the best validation average is used.
-    recalibrated: whether what the merged model has measured of its inputs, rather than learnt, is then measured anew.
     """
 
     name: str
@@ -32,7 +31,6 @@ class MergeRow:
     overrides: tuple[str, ...]
     coefficient: str | None = None
     candidates: tuple[float, ...] = ()
-    recalibrated: bool = False
 
     def choices(self) -> list[tuple[float | None, tuple[str, ...]]]:
         """(coefficient, overrides) of every variant there is to try; one with None where nothing is tuned."""
@@ -79,14 +77,8 @@ ROWS = (
 NAMED = {row.name: row for row in ROWS}
 
 
-def _recalibrated(row: MergeRow) -> MergeRow:
-    setting = ", ".join(part for part in (row.setting, "BatchNorm measured anew") if part)
-    return replace(row, name=f"{row.name}_recalibrated", setting=setting, recalibrated=True)
-
-
 # Every tensor of these models is trained, so a threshold is taken over all of them.
 IMAGE_ROWS = tuple(replace(row, overrides=tuple(one for one in row.overrides if one != LAYERS_ALONE)) for row in ROWS)
-IMAGE_ROWS += tuple(_recalibrated(row) for row in IMAGE_ROWS)
 
 
 def rows_of(names: Sequence[str] | None, rows: Sequence[MergeRow] = ROWS) -> list[MergeRow]:

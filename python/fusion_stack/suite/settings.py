@@ -39,10 +39,9 @@ class ImageSettings(CommonSettings):
     """Of image tasks."""
 
     batch_size: int = 32
-    learning_rate: float = 1e-3
-    pixels: int = 64  # width and height of what the model sees
+    learning_rate: float = 3e-4
+    pixels: int = 48  # width and height of what the model sees
     probe_penalty: float = 1e-3  # of the squares of a head's weights, when it is fitted to the base's features
-    calibration_items: int = 64  # training images of each task, for recomputed statistics of BatchNorm
 
 
 @dataclass(frozen=True)

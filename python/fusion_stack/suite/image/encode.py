@@ -33,10 +33,6 @@ class EncodedImages:
     classes: list[int]
     head: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
-    def first(self, count: int) -> EncodedImages:
-        """The first so many of them, or all."""
-        return EncodedImages(self.images[:count], self.classes[:count], self.head)
-
     def batch(self, indices: Sequence[int]) -> torch.Tensor:
         """Some of the images as the model takes them: fp32 in [-1, 1]."""
         import torch

@@ -1,8 +1,8 @@
-"""Which images a model gets right, and statistics of BatchNorm measured anew."""
+"""Which images a model gets right."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,30 +38,3 @@ def evaluate(
             hits[task] += [answer == one.classes[index] for index, answer in zip(batch, answers.tolist(), strict=True)]
             progress(len(batch))
     return hits
-
-
-def mixed_batches(items: Mapping[str, EncodedImages]) -> list[torch.Tensor]:
-    """All images, in batches that all tasks share."""
-    mixed = torch.cat([one.batch(range(len(one.classes))) for one in items.values()])
-    count = max(1, len(mixed) // BATCH)
-    return [mixed[start::count] for start in range(count)]
-
-
-def recalibrate(model: torch.nn.Module, batches: Sequence[torch.Tensor]) -> None:
-    """Replaces the running statistics of every BatchNorm by those of these images, all layers in one pass.
-
-    Averaged weights make other activations than any of the models had, and averaged statistics do not describe them.
-    Sources: Izmailov et al. 2018 (arXiv:1803.05407), section 3.2; Jordan et al. 2023 (arXiv:2211.08403).
-    """
-    norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the plain mean over batches
-    model.train()
-    with torch.inference_mode():
-        for batch in batches:
-            model(batch)
-    model.eval()
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum

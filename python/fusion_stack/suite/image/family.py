@@ -43,11 +43,9 @@ with the task: what is trained and merged is the network below it, all 3.4 milli
 and cosine decay. Images are scaled to {pixels} x {pixels} pixels; grey ones fill all three channels. The row "linear
 probes of the base" is what fine-tuning and merging must beat; it is a far stronger start than asking with words.
 
-BatchNorm normalizes by the batch while it is trained, and each fine-tune ends with the running means and variances of
-its own images. Methods merge them like any tensor (counters of batches are the base's); no rule of theirs knows that a
-variance must not be negative. In rows with "BatchNorm measured anew" the merged network's statistics are replaced by
-those of {calibration_items} training images of each task, without labels and without changing a weight (Izmailov et al.
-2018, arXiv:1803.05407; Jordan et al. 2023, arXiv:2211.08403).
+BatchNorm's scales and shifts are trained and merged; its means and variances stay those of the base, so that all models
+share one set, the one heads were fitted under. Methods merge them like any tensor, and the counters of batches, which
+are integers, are the base's.
 
 Training, validation and test items are disjoint, and no two of them are the same at 8 x 8 pixels in four shades of
 grey. Fashion-MNIST keeps its official test set (of its training images the first 10,000 are drawn from); no letter, in
@@ -148,15 +146,6 @@ class ImageFamily(Family):
         from fusion_stack.suite.image.evaluate import evaluate
 
         return evaluate(model, items, progress)
-
-    def calibration(self, train: Mapping[str, Any], settings: CommonSettings) -> Any:
-        assert isinstance(settings, ImageSettings)
-        return {task: one.first(settings.calibration_items) for task, one in train.items()}
-
-    def recalibrate(self, model: Any, calibration: Any) -> None:
-        from fusion_stack.suite.image.evaluate import mixed_batches, recalibrate
-
-        recalibrate(model, mixed_batches(calibration))
 
 
 def converted(wheel: Path, folder: Path) -> None:

@@ -28,11 +28,12 @@ def finetune(
 ) -> None:
     """Trains all weights with AdamW (linear warm-up, cosine decay), heads frozen, and publishes the folder `target`.
 
-    BatchNorm normalizes by the batch and gathers running statistics of the task's images as it goes.
+    BatchNorm normalizes by the base's statistics throughout: under those of a batch, activations would be others than
+    the frozen head was fitted to, and one set of statistics for all models is one that any merge of them can use.
     """
     started, processor = time.perf_counter(), time.process_time()
     torch.manual_seed(settings.seed)
-    model = load(base).train()
+    model = load(base)  # in evaluation mode, which it stays in
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     classes = [torch.tensor(one.classes) for one in data]
     draws = [batches(len(one.classes), settings) for one in data]
