@@ -28,10 +28,11 @@ def assert_wide_gaps(records: Sequence[Mapping[str, Any]]) -> None:
 
 
 def assert_image_gaps(rows: Sequence[Row]) -> None:
-    """Linear probes of the base start far higher than asking with words, so gaps are smaller than with texts."""
-    probes, individual = row_of(rows, "zero_shot").average, row_of(rows, "individual").average
-    assert individual > probes + 2
-    assert best_merge(rows).average < individual + 1
+    """The heads were fitted to the base, so that it is hard to beat; whether a merge beats it is not asserted."""
+    individual, average = row_of(rows, "individual").average, row_of(rows, "average").average
+    assert individual > row_of(rows, "zero_shot").average
+    assert average > row_of(rows, "majority").average + 20
+    assert average + 3 < best_merge(rows).average < individual + 1
 
 
 @pytest.mark.suite

