@@ -3,42 +3,61 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-PIP    := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
+# Without compiling: of the largest packages little is ever imported, and Python compiles that then.
+PIP    := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile -c constraints.txt
+WORKERS ?= $(shell nproc)
 STAMPS := $(VENV)/.stamps
 
-NATIVE_SOURCES := $(wildcard CMakeLists.txt cmake/* csrc/*/* csrc/*/*/*)
+NATIVE_SOURCES := $(wildcard CMakeLists.txt cmake/* csrc/*/* csrc/*/*/* tests/native/emulator/*)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help environment build test pytest test-sanitize lint format demo benchmark-ci bench bench-kernels docs check-cuda check-sass test-gpu clean
+.PHONY: help environment build test pytest test-sanitize lint lint-types lint-documentation format demo benchmark-ci \
+  bench bench-kernels docs check-cuda check-sass test-gpu clean FORCE
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# torch first and exactly: whatever else is installed must accept it.
-$(STAMPS)/environment: constraints.txt
+# What the compiler needs comes first: it works while the large packages are fetched and unpacked.
+$(STAMPS)/tools: constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed; set PYTHON=")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@mkdir -p $(STAMPS)
+	@$(PIP) cmake ninja pybind11 scikit_build_core setuptools
+	@touch $@
+
+# torch first and exactly: whatever else is installed must accept it.
+$(STAMPS)/environment: $(STAMPS)/tools
 	@echo "installing the pinned packages into $(VENV)"
 	@$(PIP) "$$(grep '^torch==' constraints.txt)"
 	@$(PIP) -r constraints.txt
 	@touch $@
 
+# An editable installation finds the modules that were there when it was made: a new name makes another.
+$(STAMPS)/modules: $(STAMPS)/tools FORCE
+	@find fusion_kernels python -name '*.py' | sort >$@.new
+	@cmp -s $@.new $@ || cp $@.new $@
+FORCE:
+
 # Editable and without build isolation: ninja rebuilds only what changed.
-$(STAMPS)/extension: $(STAMPS)/environment $(NATIVE_SOURCES)
+$(STAMPS)/extension: $(STAMPS)/tools $(STAMPS)/modules $(NATIVE_SOURCES)
 	@echo "building the extension"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-deps --no-build-isolation -C cmake.define.FK_WERROR=ON \
 	  -C cmake.define.FK_CUDA=EMULATED -e .
 	@touch $@
 
 environment: $(STAMPS)/environment  ## create .venv with the pinned packages
-build: $(STAMPS)/extension  ## build the extension into .venv
+build:  ## build the extension into .venv
+	@$(MAKE) --silent --no-print-directory --jobs=2 $(STAMPS)/environment $(STAMPS)/extension
 
 test: lint pytest  ## lint, then run every test
 
-pytest: build  ## run the tests alone
-	@$(BIN)/python -m pytest
+# Most tests run side by side. Those marked `alone` follow by themselves, whether or not the others passed.
+pytest: build  ## run the tests alone; WORKERS=1 makes them follow one another
+	@failed=0; \
+	$(BIN)/python -m pytest -m 'not suite and not alone' --numprocesses $(WORKERS) --dist worksteal || failed=1; \
+	$(BIN)/python -m pytest -m 'not suite and alone' $$(grep -rlw alone tests --include='test_*.py') || failed=1; \
+	exit $$failed
 
 # The engine is compiled again, without Python, once for each of the sanitizers that exclude one another.
 test-sanitize: environment  ## native tests under ASan, UBSan and TSan, then a minute of fuzzed headers
@@ -55,12 +74,18 @@ test-sanitize: environment  ## native tests under ASan, UBSan and TSan, then a m
 	@$(BIN)/python -m tests.fuzz_headers build/fuzz -max_total_time=60 >build/fuzz.log 2>&1 \
 	  && tail -1 build/fuzz.log || { tail -40 build/fuzz.log; exit 1; }
 
+# The slow two side by side, what each prints in one piece.
 lint: build  ## ruff, mypy --strict, clang-format, documentation with warnings as errors
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy fusion_kernels python/fusion_stack
 	@git ls-files -z 'csrc/*.hpp' 'csrc/*.cpp' 'csrc/*.cuh' 'csrc/*.cu' 'csrc/*.h' 'tests/native/*' \
 	  | xargs -0 -r $(BIN)/clang-format --dry-run --Werror
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint-types lint-documentation
+
+lint-types: $(STAMPS)/environment $(STAMPS)/extension
+	@$(BIN)/mypy fusion_kernels python/fusion_stack
+
+lint-documentation: $(STAMPS)/environment $(STAMPS)/extension
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir build/site
 
 format: environment  ## format Python and C++ in place

@@ -54,30 +54,18 @@ class Case:
         return ["_pretrained_", *fine_tunes] if self.base else fine_tunes
 
 
+WEIGHTS = {"weights": [0.1, 0.2, 0.3, 0.9]}
+DROPPING = {"only_on_linear_weights": False, "rescale": True}
 CASES = (
     Case("simple_average", "SimpleAverageAlgorithm", "linear", base=False),
-    Case(
-        "weighted_average",
-        "WeightedAverageAlgorithm",
-        "linear",
-        {"weights": [0.1, 0.2, 0.3, 0.9], "normalize": True},
-        base=False,
-    ),
-    Case(
-        "weighted_average unnormed",
-        "WeightedAverageAlgorithm",
-        "linear",
-        {"weights": [0.1, 0.2, 0.3, 0.9], "normalize": False},
-        base=False,
-    ),
+    Case("weighted_average", "WeightedAverageAlgorithm", "linear", WEIGHTS | {"normalize": True}, base=False),
+    Case("weighted_average unnormed", "WeightedAverageAlgorithm", "linear", WEIGHTS | {"normalize": False}, base=False),
     Case("task_arithmetic", "TaskArithmeticAlgorithm", "task_arithmetic", {"scaling_factor": 0.3}),
     Case("ties sum", "TiesMergingAlgorithm", "ties", {"scaling_factor": 0.3, "threshold": 20, "merge_func": "sum"}),
     Case("ties mean", "TiesMergingAlgorithm", "ties", {"scaling_factor": 1.0, "threshold": 0.5, "merge_func": "mean"}),
     Case("ties max", "TiesMergingAlgorithm", "ties", {"scaling_factor": 0.5, "threshold": 35, "merge_func": "max"}),
     Case("slerp", "SlerpMergeAlgorithm", "slerp", {"t": 0.3}, models=2, base=False),
-    Case(
-        "slerp by angle", "SlerpMergeAlgorithm", "slerp", {"t": 0.6, "DOT_THRESHOLD": 0.99999999}, models=2, base=False
-    ),
+    Case("slerp by angle", "SlerpMergeAlgorithm", "slerp", {"t": 0.6, "DOT_THRESHOLD": 1 - 1e-8}, models=2, base=False),
     Case("expo", "ExPOAlgorithm", "task_arithmetic", {"extrapolation_factor": 0.1}, models=1),
     Case("expo of four", "ExPOAlgorithm", "task_arithmetic", {"extrapolation_factor": 0.1, "normalize": True}),
     # The ratio comes from angles, in degrees, of fp32 cosines: 1e-6 of it, times task vectors of 1e-2 of the weights.
@@ -86,14 +74,14 @@ CASES = (
         "dare/task_arithmetic",
         "DareTaskArithmetic",
         "dare_linear",
-        {"scaling_factor": 0.3, "sparsity_ratio": 0.5, "only_on_linear_weights": False, "rescale": True},
+        DROPPING | {"sparsity_ratio": 0.5, "scaling_factor": 0.3},
         random=True,
     ),
     Case(
         "dare/simple_average",
         "DareSimpleAverage",
         "dare_linear",
-        {"sparsity_ratio": 0.7, "only_on_linear_weights": False, "rescale": True, "lambda": 1.0, "normalize": True},
+        DROPPING | {"sparsity_ratio": 0.7, "lambda": 1.0, "normalize": True},
         random=True,
     ),
 )

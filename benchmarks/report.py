@@ -127,9 +127,7 @@ def merge_section(results: list[Result], cache: str) -> list[str]:
         return []
     before = {
         "warm": "Inputs in the page cache, dropped and read into it again before every round: a program that maps "
-        "files leaves them there in small pages, which whoever reads them next would pay for. So far that holds for "
-        "linear, slerp, ties, della, karcher and model_stock at 0.5 B; the others were measured before, as "
-        "the last program left it.",
+        "files leaves them there in small pages, which whoever reads them next would pay for.",
         "cold": "Inputs dropped from the page cache before every run (`POSIX_FADV_DONTNEED`), of both sides.",
     }[cache]
     settings = "; ".join(unique(setting(r) for r in found))

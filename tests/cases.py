@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -145,21 +146,29 @@ class Case:
         return prod(self.shape)
 
     def tensors(self, output: str, base: str | None = None, models: Sequence[str] = ()) -> Tensors:
-        """Codes of the base and of the models, stored in the dtypes given (`output`'s where none is)."""
-        dtypes = [models[i % len(models)] if models else output for i in range(self.models)]
-        seed = zlib.crc32(f"{self.name} {output}".encode())
-        narrowest = min((FORMATS[d] for d in {base or output, *dtypes}), key=lambda f: (f.bits, f.mantissa))
-        start, tuned = VALUES[self.values](np.random.default_rng(seed), self.size, self.models, narrowest)
+        """Codes of the base and of the models, stored in the dtypes given (`output`'s where none is).
 
-        def stored(values: np.ndarray, dtype: str) -> np.ndarray:
-            codes = encode(values, dtype)
-            return any_nan(np.random.default_rng(seed), codes, dtype) if self.values == "not_a_number" else codes
+        Most methods are tested with the same ones: asked for again, it is the same object, which nobody may change.
+        """
+        dtypes = tuple(models[i % len(models)] if models else output for i in range(self.models))
+        return _tensors(self, output, base or output, dtypes)
 
-        with np.errstate(all="ignore"):
-            return Tensors(
-                self.name, self.shape, output, base or output, stored(start, base or output),
-                dtypes, [stored(m, d) for m, d in zip(tuned, dtypes, strict=True)],
-            )  # fmt: skip
+
+@lru_cache(maxsize=1024)  # some 100 kB each
+def _tensors(case: Case, output: str, base: str, dtypes: tuple[str, ...]) -> Tensors:
+    seed = zlib.crc32(f"{case.name} {output}".encode())
+    narrowest = min((FORMATS[d] for d in {base, *dtypes}), key=lambda f: (f.bits, f.mantissa))
+    start, tuned = VALUES[case.values](np.random.default_rng(seed), case.size, case.models, narrowest)
+
+    def stored(values: np.ndarray, dtype: str) -> np.ndarray:
+        codes = encode(values, dtype)
+        codes = any_nan(np.random.default_rng(seed), codes, dtype) if case.values == "not_a_number" else codes
+        codes.flags.writeable = False
+        return codes
+
+    with np.errstate(all="ignore"):
+        models = [stored(model, dtype) for model, dtype in zip(tuned, dtypes, strict=True)]
+        return Tensors(case.name, case.shape, output, base, stored(start, base), list(dtypes), models)
 
 
 def any_nan(rng: np.random.Generator, codes: np.ndarray, dtype: str) -> np.ndarray:

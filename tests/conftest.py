@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+
+# Beside other workers, a second thread of torch takes turns with their first, and waits for it spinning. To be set
+# before torch is imported; whoever sets the variable is heeded.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 KNOWN = ("scalar", "base", "avx2", "avx512")
 

@@ -1,15 +1,25 @@
-"""Calls to the engine's GPU backend with the tensors of a case: on a GPU, or on the emulated one."""
+"""The devices tests run on, and calls to the GPU backend with the tensors of a case: a GPU, or the emulated one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from engine_calls import SEED, Merge, arrange
 
 from fusion_kernels._native import native
 
 KIND = native().device_kind()  # None: this build has no GPU kernels
+GPUS = () if KIND is None else (KIND, f"{KIND}:0,1") if KIND == "emulated" else (KIND,)
+
+# For tests of what must hold anywhere: on the processor, on one GPU, and on two that share the tensors.
+on_every_device = pytest.mark.parametrize("device", ["cpu", *GPUS])
+
+
+def numbers_of(device: str) -> list[int]:
+    """The GPUs of a device's name, as the engine takes them; none for the processor."""
+    return [] if device == "cpu" else [int(number) for number in device.partition(":")[2].split(",") if number] or [0]
 
 
 def run_on_device(method: str, merges: Sequence[Merge], *, device: int = 0, seed: int = SEED) -> list[np.ndarray]:

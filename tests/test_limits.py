@@ -43,6 +43,7 @@ def test_an_unknown_unit_lists_the_known_ones_and_the_argument_by_its_name() -> 
         parse_size("5B", what="max_shard_size")
 
 
+@pytest.mark.alone
 def test_auto_is_a_quarter_of_what_is_available() -> None:
     available = available_memory()
     assert available > 0

@@ -207,6 +207,7 @@ def test_an_input_that_changes_after_planning_publishes_nothing(
     assert sorted(os.listdir(tmp_path)) == ["base", "code", "math"]
 
 
+@pytest.mark.alone
 def test_forty_thousand_tiny_tensors(tmp_path: Path) -> None:
     import time
 

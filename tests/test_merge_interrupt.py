@@ -22,6 +22,7 @@ fusion_kernels.merge(models[1:], base=models[0], method="ties", weight=1, densit
 """
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("output", ["out", "out.safetensors", "clone"])
 def test_ctrl_c_removes_the_temporary_folder(tmp_path: Path, output: str) -> None:
     shapes = llama(layers=40, hidden=4096, inner=11008, vocabulary=128256, key_value=1024)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from device_calls import on_every_device
 from tiny_models import tiny_checkpoint
 
 import fusion_kernels
@@ -24,41 +25,55 @@ def tensors(count: int, shape: tuple[int, ...] = (7, 33)) -> list[np.ndarray]:
     return [rng.standard_normal(shape, dtype=np.float32) for _ in range(count)]
 
 
+def merged_on(device: str, tensors: list[np.ndarray], base: np.ndarray | None = None, **options: Any) -> np.ndarray:
+    """What merge_tensors gives; for another device, of models of one tensor each, through which it is streamed."""
+    if device == "cpu":
+        return merge_tensors(tensors, base=base, **options)
+    models = [{"w": tensor} for tensor in tensors]
+    start = {} if base is None else {"base": {"w": base}}
+    return np.asarray(fusion_kernels.merge(models, **start, **options, device=device)["w"])
+
+
 @pytest.fixture
 def models(tmp_path: Path) -> list[Path]:
     base = tiny_checkpoint(tmp_path / "base", 0)
     return [base, *(tiny_checkpoint(tmp_path / name, seed, near=base) for seed, name in enumerate(["math", "code"], 1))]
 
 
+@on_every_device
 @pytest.mark.parametrize("method", SPARSIFIED)
-def test_density_one_keeps_all_and_density_zero_nothing(method: str) -> None:
+def test_density_one_keeps_all_and_density_zero_nothing(method: str, device: str) -> None:
     base, a = tensors(2)
     unchanged = merge_tensors([a], method="task_arithmetic", base=base, weight=1)
-    np.testing.assert_array_equal(merge_tensors([a], method=method, base=base, weight=1, density=1), unchanged)
-    np.testing.assert_array_equal(merge_tensors([a], method=method, base=base, weight=1, density=0), base)
+    everything, nothing = (merged_on(device, [a], base, method=method, weight=1, density=d) for d in (1, 0))
+    np.testing.assert_array_equal(everything, unchanged)
+    np.testing.assert_array_equal(nothing, base)
 
 
+@on_every_device
 @pytest.mark.parametrize("shape", [(), (1,), (5, 1), (1, 1, 3)], ids=str)
 @pytest.mark.parametrize("method", SPARSIFIED)
-def test_rows_of_one_element_are_merged(method: str, shape: tuple[int, ...]) -> None:
+def test_rows_of_one_element_are_merged(method: str, shape: tuple[int, ...], device: str) -> None:
     base, a, b = tensors(3, shape)
     density = {"density": 0.5, **({"epsilon": 0.2} if "della" in method else {})}
-    merged = merge_tensors([a, b], method=method, base=base, weight=1, **density)
+    merged = merged_on(device, [a, b], base, method=method, weight=1, **density)
     assert merged.shape == shape
     assert np.isfinite(merged).all()
 
 
+@on_every_device
 @pytest.mark.parametrize("method", ["karcher", "median", "multislerp", "trimmed_mean"])
-def test_one_model_is_returned_as_it_is(method: str) -> None:
+def test_one_model_is_returned_as_it_is(method: str, device: str) -> None:
     (a,) = tensors(1)
     given = {"weight": 0.3} if method == "multislerp" else {"trim": 0.5} if method == "trimmed_mean" else {}
-    np.testing.assert_array_equal(merge_tensors([a], method=method, **given), a)
+    np.testing.assert_array_equal(merged_on(device, [a], method=method, **given), a)
 
 
-def test_a_band_that_reaches_beyond_what_is_left_gives_way_to_the_density() -> None:
+@on_every_device
+def test_a_band_that_reaches_beyond_what_is_left_gives_way_to_the_density(device: str) -> None:
     base = np.zeros(4, np.float32)
     a = np.array([1, -4, 3, 2], np.float32)
-    merged = merge_tensors([a], method="breadcrumbs", base=base, weight=1, density=0.5, gamma=0.9)
+    merged = merged_on(device, [a], base, method="breadcrumbs", weight=1, density=0.5, gamma=0.9)
     np.testing.assert_array_equal(merged, [1, 0, 0, 2])  # the two largest go, not the 0.9 of all that gamma asks for
 
 

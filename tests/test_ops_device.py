@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from cases import BLOCK, MIXED_DTYPES, Case
+from emulated_gpus import RANDOM, REVERSE, emulated_gpus, needs_emulator
 from ops_devices import AVAILABLE, REAL, WHY_NOT, Emulated, on_gpu
 from ops_tensors import CASES, TORCH, all_of, random_tensors
 
@@ -129,3 +130,15 @@ def test_tensors_that_begin_anywhere(code: str) -> None:
 
 def test_numbers_may_be_known_beforehand() -> None:
     agree(*all_of(Case((1001,), "everything", 5), ("F32", "F32", ("BF16",))), Emulated(known=True))
+
+
+@needs_emulator
+@pytest.mark.parametrize("order", [(REVERSE, 0), (RANDOM, 1), (RANDOM, 2)], ids=["reverse", "random", "another"])
+def test_the_order_of_the_threads_changes_nothing(order: tuple[int, int]) -> None:
+    """A barrier that is missing shows where a thread reads what one that comes later writes."""
+    with emulated_gpus(order=order):
+        agree(*all_of(Case((7, 700), "heavy_ties", 3), ("BF16", "F32", ("BF16",))))
+        _, (delta, *_) = all_of(Case((3, CHUNK + 77), "fine_tunes"), ("F32", "F32", ("F32",)))
+        for per in ("tensor", "row"):
+            expected = ops.magnitude_threshold(delta, 0.3, per=per)
+            assert bits(on_gpu(ops.magnitude_threshold, delta, 0.3, per=per)) == bits(expected)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cases import CASES, DTYPES, MIXED_DTYPES, MODEL_COUNTS, Case
+from device_calls import GPUS, numbers_of
 from engine_calls import (
     Merge,
     differing,
@@ -66,6 +67,16 @@ def assert_within_tolerance(method: str, merge: Merge, codes: np.ndarray) -> Non
 def test_bits_of_the_documented_operations_which_are_near_the_truth(method: str, dtype: str, case: Case) -> None:
     merges = merges_of(method, case.tensors(dtype))
     for merge, codes in zip(merges, run_engine(method, merges)[0], strict=True):
+        assert_documented_bits(method, merge, codes)
+        assert_within_tolerance(method, merge, codes)
+
+
+# Tests of their own say that a GPU gives the processor's bits in every case; here some of each method meet the oracle.
+@pytest.mark.parametrize("device", GPUS)
+@pytest.mark.parametrize(("method", "dtype", "case"), EVERY[::23])
+def test_a_gpu_gives_the_bits_of_the_documented_operations(method: str, dtype: str, case: Case, device: str) -> None:
+    merges = merges_of(method, case.tensors(dtype))
+    for merge, codes in zip(merges, run_engine(method, merges, devices=numbers_of(device))[0], strict=True):
         assert_documented_bits(method, merge, codes)
         assert_within_tolerance(method, merge, codes)
 

@@ -177,6 +177,7 @@ def test_a_limit_below_one_tensor_is_refused_before_anything_is_read(tmp_path: P
     assert fusion_kernels.plan(models, **given).ok
 
 
+@pytest.mark.alone
 def test_many_small_tensors_are_quick(tmp_path: Path) -> None:
     merge_method("average")(average)
     shapes = {f"layers.{index}.norm.weight": (64,) for index in range(5000)}
@@ -236,6 +237,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.alone
 def test_ctrl_c_stops_the_method_and_leaves_nothing(tmp_path: Path) -> None:
     shapes = {f"layers.{index}.weight": (2048, 2048) for index in range(8)}
     models = [sparse_checkpoint(tmp_path / name, shapes) for name in ("math", "code")]

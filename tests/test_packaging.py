@@ -24,6 +24,8 @@ LOCAL = ["--no-deps", "--no-build-isolation"]
 # Without the environment's own site-packages, so that only what a test adds is there.
 ISOLATED = [sys.executable, "-I", "-S", "-c"]
 
+pytestmark = pytest.mark.alone  # one build folder, and a build takes every core
+
 
 def run(words: list[str], **options: object) -> str:
     done = subprocess.run(words, capture_output=True, text=True, **options)  # type: ignore[call-overload]

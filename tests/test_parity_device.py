@@ -11,6 +11,7 @@ import pytest
 from cases import BLOCK, CASES, DTYPES, MIXED_DTYPES, Case
 from device_calls import KIND, run_on_device
 from engine_calls import Merge, differing, merges_of, method_table, model_count, registered, run_engine
+from oracle import ORACLES
 
 pytestmark = pytest.mark.skipif(KIND is None, reason="this build has no GPU kernels (FK_CUDA=OFF)")
 
@@ -69,6 +70,16 @@ def test_tensors_of_several_chunks(method: str, values: str) -> None:
         variants = merges_of(method, case.tensors(dtype, dtype, (dtype,)))
         merges += variants[:: max(1, len(variants) // 4)]
     assert_same_bits(method, merges)
+
+
+@pytest.mark.skipif(KIND != "cuda", reason="the emulated GPU narrows brackets down where they hold much less")
+@pytest.mark.parametrize("values", ["fine_tunes", "unrelated", "heavy_ties"])
+@pytest.mark.parametrize("dtype", ["BF16", "F32", "F64"])
+def test_ties_over_several_chunks_of_large_tensors(dtype: str, values: str) -> None:
+    """Brackets that hold more than one block looks through, of few distinct deltas and of many."""
+    tensors = Case(((3 << 20) + 5,), values, 2).tensors(dtype, dtype, (dtype,))
+    given = {**ORACLES["ties"].EXAMPLE.parameters, "weight": [1.0, 1.0], "density": [0.001, 0.5]}
+    assert_same_bits("ties", [Merge(tensors, given, tensors.name)])
 
 
 def test_every_fold_method_has_kernels() -> None:

@@ -251,6 +251,7 @@ def test_more_than_two_billion_elements_have_exact_sizes(tmp_path: Path) -> None
     assert plan.writes == 4 * (shape[0] * shape[1] + 1)
 
 
+@pytest.mark.alone
 def test_seventy_billion_parameters_plan_in_seconds(tmp_path: Path) -> None:
     shapes = llama(layers=80, hidden=8192, inner=28672, vocabulary=128256, key_value=1024)
     names = ["base", "math", "code", "chat"]

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cases import BLOCK, Case, Tensors
+from device_calls import numbers_of, on_every_device
 from engine_calls import SEED, Merge, differing, inputs_of, merges_of, model_count, run_engine, stored_interval
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -50,14 +51,16 @@ def merge_of(dtype: str, base: np.ndarray, models: Sequence[np.ndarray], paramet
     return Merge(tensors, parameters, name)
 
 
-def assert_identity(method: str, dtype: str, codes: np.ndarray, models: int, parameters: dict, mass: float) -> None:
+def assert_identity(
+    method: str, dtype: str, codes: np.ndarray, models: int, parameters: dict, mass: float, device: str
+) -> None:
     """Up to the sign of zero: the bits of a 16-bit format, as many ulp as there are models in float32.
 
     Only terms that cannot overflow are looked at. A term that falls among float32's subnormals is rounded to a
     multiple of the smallest, however small it is; `mass`, the sum of the weights, divides what that adds up to.
     """
     merge = replace(merge_of(dtype, codes, [codes] * models, parameters), with_base=False)
-    [merged] = run_engine(method, [merge])[0]
+    [merged] = run_engine(method, [merge], devices=numbers_of(device))[0]
     expected, got = decode(codes, dtype), decode(merged, dtype)
     safe = np.abs(expected) * max(1.0, mass) <= np.finfo(np.float32).max / 2
     ulp = np.spacing(np.abs(expected).astype(np.float32)).astype(np.float64)
@@ -67,40 +70,44 @@ def assert_identity(method: str, dtype: str, codes: np.ndarray, models: int, par
     assert not wrong.any(), [(hex(codes[i]), hex(merged[i])) for i in np.flatnonzero(wrong)[:5]]
 
 
+@on_every_device
 @bounded
 @given(st.data(), float_dtypes, sizes, st.lists(positive, min_size=1, max_size=9))
 def test_linear_of_a_model_with_itself_is_that_model(
-    data: st.DataObject, dtype: str, size: int, weight: list[float]
+    device: str, data: st.DataObject, dtype: str, size: int, weight: list[float]
 ) -> None:
     codes = data.draw(any_codes(dtype, size, finite=True))
-    assert_identity("linear", dtype, codes, len(weight), {"weight": weight, "normalize": True}, sum(weight))
+    assert_identity("linear", dtype, codes, len(weight), {"weight": weight, "normalize": True}, sum(weight), device)
 
 
+@on_every_device
 @bounded
 @given(st.data(), float_dtypes, sizes, st.floats(0.0, 1.0), st.sampled_from([0.0, 0.5, 0.9995, 1.0]))
 def test_slerp_of_a_model_with_itself_is_that_model(
-    data: st.DataObject, dtype: str, size: int, t: float, threshold: float
+    device: str, data: st.DataObject, dtype: str, size: int, t: float, threshold: float
 ) -> None:
     codes = data.draw(any_codes(dtype, size, finite=True))
-    assert_identity("slerp", dtype, codes, 2, {"t": t, "lerp_threshold": threshold}, 1.0)
+    assert_identity("slerp", dtype, codes, 2, {"t": t, "lerp_threshold": threshold}, 1.0, device)
 
 
+@on_every_device
 @bounded
 @given(st.data(), float_dtypes, sizes, st.integers(1, 9), st.integers(0, 20), st.sampled_from([0.0, 1e-5]))
 def test_karcher_of_a_model_with_itself_is_that_model(
-    data: st.DataObject, dtype: str, size: int, models: int, max_iter: int, tol: float
+    device: str, data: st.DataObject, dtype: str, size: int, models: int, max_iter: int, tol: float
 ) -> None:
     """Of any model longer than tol, that is: a shorter one counts as zeros."""
     codes = data.draw(any_codes(dtype, size, finite=True))
     assume(models == 1 or np.linalg.norm(decode(codes, dtype)) > tol)
-    assert_identity("karcher", dtype, codes, models, {"max_iter": max_iter, "tol": tol}, 1.0)
+    assert_identity("karcher", dtype, codes, models, {"max_iter": max_iter, "tol": tol}, 1.0, device)
 
 
+@on_every_device
 @pytest.mark.parametrize("method", ["linear", "task_arithmetic", "ties", "breadcrumbs", "breadcrumbs_ties"])
 @bounded
 @given(st.data(), st.sampled_from(list(FORMATS)), sizes, st.integers(1, 4))
 def test_merging_a_tensor_in_parts_is_merging_it_whole(
-    method: str, data: st.DataObject, dtype: str, size: int, models: int
+    method: str, device: str, data: st.DataObject, dtype: str, size: int, models: int
 ) -> None:
     """For methods that trim: over the whole model, with the names of the parts in the order of the parts.
 
@@ -117,7 +124,8 @@ def test_merging_a_tensor_in_parts_is_merging_it_whole(
     if method == "linear":
         whole, *parts = (replace(merge, with_base=False) for merge in (whole, *parts))
     shuffled = data.draw(st.permutations(range(len(parts))))
-    outputs = dict(zip(shuffled, run_engine(method, [parts[i] for i in shuffled])[0], strict=True))
+    pieces_merged, _ = run_engine(method, [parts[i] for i in shuffled], devices=numbers_of(device))
+    outputs = dict(zip(shuffled, pieces_merged, strict=True))
     [expected] = run_engine(method, [whole])[0]
     found = differing(np.concatenate([outputs[i] for i in range(len(parts))]), expected)
     assert not found, f"{parameters}, cut at {cuts}: {found}"
@@ -131,11 +139,12 @@ ORDERED = {  # which values each method is tried on: models that cancel have no 
 }  # fmt: skip
 
 
+@on_every_device
 @pytest.mark.parametrize("method", ORDERED)
 @bounded
 @given(st.data(), float_dtypes, st.sampled_from([(5,), (3, 11), (BLOCK + 3,)]), st.integers(2, 6))
 def test_the_order_of_the_models_changes_nothing_but_rounding(
-    method: str, data: st.DataObject, dtype: str, shape: tuple[int, ...], models: int
+    method: str, device: str, data: st.DataObject, dtype: str, shape: tuple[int, ...], models: int
 ) -> None:
     """The truth stays within the tolerance. Methods that draw give each place in the order its own numbers."""
     case = Case(shape, data.draw(st.sampled_from(ORDERED[method])), model_count(method, models))
@@ -147,7 +156,7 @@ def test_the_order_of_the_models_changes_nothing_but_rounding(
     low, high, comparable = stored_interval(method, merge)
     if method in ELECTING:
         comparable &= decided(method, merge)
-    [codes] = run_engine(method, [permuted])[0]
+    [codes] = run_engine(method, [permuted], devices=numbers_of(device))[0]
     values = decode(codes, dtype)
     wrong = comparable & ~((low <= values) & (values <= high))
     assert not wrong.any(), f"{merge.parameters}, {order}: {np.flatnonzero(wrong)[:5]} of {values.size}"
@@ -174,16 +183,17 @@ def decided(method: str, merge: Merge) -> np.ndarray:
     return (np.abs(votes.sum(axis=0)) > rounding) | (rounding == 0)
 
 
+@on_every_device
 @bounded
 @given(st.data(), st.sampled_from(list(FORMATS)), sizes, st.booleans(), st.sampled_from(["tensor", "model"]))
 def test_ties_of_one_model_is_its_difference_added_back(
-    data: st.DataObject, dtype: str, size: int, normalize: bool, scope: str
+    device: str, data: st.DataObject, dtype: str, size: int, normalize: bool, scope: str
 ) -> None:
     """base + (model - base) with both operations rounded to the compute type, not the model itself."""
     base, model = (data.draw(any_codes(dtype, size, finite=True)) for _ in range(2))
     [variant] = ORACLES["ties"].variants(1)[:1]
     parameters = {**variant, "weight": [1.0], "density": [1.0], "lambda": 1.0, "normalize": normalize, "scope": scope}
-    [codes] = run_engine("ties", [merge_of(dtype, base, [model], parameters)])[0]
+    [codes] = run_engine("ties", [merge_of(dtype, base, [model], parameters)], devices=numbers_of(device))[0]
     compute = FORMATS[dtype].compute
     start, tuned = (decode(side, dtype).astype(compute) for side in (base, model))
     with np.errstate(over="ignore"):

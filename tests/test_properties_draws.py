@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cases import BLOCK, Case, Tensors
+from device_calls import numbers_of, on_every_device
 from engine_calls import Merge, differing, method_table, registered, run_engine
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -102,6 +103,7 @@ companies = st.lists(
 )
 
 
+@on_every_device
 @pytest.mark.parametrize("method", SPARSE)
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(
@@ -110,6 +112,7 @@ companies = st.lists(
 )  # fmt: skip
 def test_a_mask_does_not_depend_on_company_tiles_or_threads(
     method: str,
+    device: str,
     data: st.DataObject,
     company: list[tuple[tuple[int, ...], int]],
     shape: tuple[int, ...],
@@ -117,7 +120,7 @@ def test_a_mask_does_not_depend_on_company_tiles_or_threads(
     tile_elements: int,
     threads: int,
 ) -> None:
-    """Nor on the instruction set: what a tensor alone gives, it gives among others, at any place among them."""
+    """Nor on instruction set or device: what a tensor alone gives, it gives among others, at any place among them."""
     parameters = data.draw(st.sampled_from(ORACLES[method].variants(2)))
     alone = Merge(Case(shape, "heavy_ties", 2).tensors(dtype), parameters, "this tensor")
     others = [
@@ -129,13 +132,14 @@ def test_a_mask_does_not_depend_on_company_tiles_or_threads(
     [expected] = run_engine(method, [alone])[0]
     outputs, _ = run_engine(
         method, [*others[:place], alone, *others[place:]],
-        threads=threads, tile_elements=tile_elements, instruction_set=instruction_set,
+        threads=threads, tile_elements=tile_elements, instruction_set=instruction_set, devices=numbers_of(device),
     )  # fmt: skip
     assert not (found := differing(outputs[place], expected)), f"{parameters}: {found}"
 
 
+@on_every_device
 @pytest.mark.parametrize("method", SPARSE)
-def test_a_mask_does_not_depend_on_the_models_that_follow(method: str) -> None:
+def test_a_mask_does_not_depend_on_the_models_that_follow(method: str, device: str) -> None:
     tensors = Case((7, 700), "unrelated", 3).tensors("F32")
     for variant in ORACLES[method].variants(3):
         if variant.get("elect") == "unweighted":
@@ -144,5 +148,5 @@ def test_a_mask_does_not_depend_on_the_models_that_follow(method: str) -> None:
         first = {name: v[:1] if isinstance(v, list) else v for name, v in parameters.items()}
         alone = replace(tensors, models=tensors.models[:1], model_dtypes=tensors.model_dtypes[:1])
         [expected] = run_engine(method, [Merge(alone, first, "x")])[0]
-        [among] = run_engine(method, [Merge(tensors, parameters, "x")])[0]
+        [among] = run_engine(method, [Merge(tensors, parameters, "x")], devices=numbers_of(device))[0]
         assert not (found := differing(among, expected)), f"{parameters}: {found}"

@@ -70,6 +70,7 @@ def test_merge_from_disk_loads_what_it_needs(models):
     assert loaded_by(RECIPE, models) & HEAVY <= {"typer", "yaml", "pydantic"}
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("statement", "limit"), [(IMPORT, 0.150), (HELP, 0.400), (MERGE, 0.250)], ids=["import", "help", "merge"]
 )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tools.shipped_datasets import EIGHT, HUB, TWENTY, Config
+from tools.shipped_datasets import EIGHT, HUB, TWENTY, Config, data
 from tools.shipped_models import ARCHITECTURES, clip
 
 B32, B16, L14 = ARCHITECTURES
 _POOL = "modelpool/CLIPVisionModelPool"
-_TRAIN, _TEST = "/dataset/image_classification/train@train_datasets", "/dataset/image_classification/test@test_datasets"
+_TRAIN, _TEST = data("train", "train_datasets"), data("test", "test_datasets")
 _SUBSETS = {
     "cars_and_dtd": ["stanford-cars", "dtd"],
     "sun397_and_cars": ["sun397", "stanford-cars"],
@@ -41,8 +41,8 @@ def pool(architecture: str, tasks: Sequence[str] = (), **keys: Any) -> dict[str,
     return defaults | target | {"models": models} | rest
 
 
-def with_data(architecture: str, tasks: Sequence[str], *, data: Any = None) -> dict[str, Any]:
-    chosen = list(tasks) if data is None else data
+def with_data(architecture: str, tasks: Sequence[str], *, group: str | None = None) -> dict[str, Any]:
+    chosen = list(tasks) if group is None else group
     return pool(architecture, tasks, defaults=[{_TRAIN: chosen}, {_TEST: chosen}])
 
 
@@ -57,8 +57,7 @@ def clip_pools() -> Iterator[Config]:
                 continue
             tasks = TWENTY[:count]
             comment = f"{architecture} and its fine-tunes on {count} tasks"
-            data = "the_eight_tasks" if count == 8 else name
-            content = with_data(architecture, tasks, data=data)
+            content = with_data(architecture, tasks, group="the_eight_tasks" if count == 8 else name)
             yield f"{_POOL}/{architecture}_{name}", f"{comment}, with their datasets", content
             if count in (8, 14, 20):
                 yield f"{_POOL}/{architecture}_{name}_model_only", comment, pool(architecture, tasks)
@@ -129,8 +128,8 @@ def _open_clip(architecture: str, tasks: Sequence[str]) -> dict[str, Any]:
     def model(file: str) -> dict[str, str]:
         return {"model_name": architecture, "pickle_path": f"${{...model_dir}}/{architecture}/{file}"}
 
-    data = "the_eight_tasks" if len(tasks) == len(EIGHT) else list(tasks)
-    content: dict[str, Any] = {"defaults": [{_TRAIN: data}, {_TEST: data}, "_self_"]} if tasks else {}
+    chosen = "the_eight_tasks" if len(tasks) == len(EIGHT) else list(tasks)
+    content: dict[str, Any] = {"defaults": [{_TRAIN: chosen}, {_TEST: chosen}, "_self_"]} if tasks else {}
     content |= {"_target_": "fusion_stack.modelpool.OpenCLIPVisionModelPool", "_recursive_": False}
     content["model_dir"] = "./.cache/task_vectors_checkpoints"
     folders = {task: _OPENCLIP_FOLDERS[task] for task in tasks}

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from tools.shipped_classifiers import classifier_pools
 from tools.shipped_clip import clip_pools
 from tools.shipped_datasets import dataset_configs
 from tools.shipped_language import language_pools
@@ -27,7 +28,7 @@ class _Dumper(yaml.SafeDumper):
 
 def shipped() -> Iterator[tuple[str, str]]:
     """(path below the configuration folder, text) of every file."""
-    for source in (dataset_configs, model_configs, clip_pools, language_pools):
+    for source in (dataset_configs, model_configs, clip_pools, classifier_pools, language_pools):
         for path, comment, content in source():
             body = yaml.dump(content, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
             yield f"{path}.yaml", f"# {comment}\n{body}"

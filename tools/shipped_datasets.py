@@ -45,6 +45,11 @@ _TEST_SPLITS = {"food101": "validation", "tiny-imagenet": "valid"}  # where it i
 _FOLDER = "dataset/image_classification"
 
 
+def data(split: str, key: str) -> str:
+    """What a `defaults` list calls the image datasets of a split that go under a pool's key."""
+    return f"/{_FOLDER}/{split}@{key}"
+
+
 def groups() -> dict[str, tuple[list[str], str]]:
     """{name: (tasks, comment)} of the groups of tasks."""
     tall = {f"TALL{count}": (TWENTY[:count], f"The first {count} tasks of {TALL_SOURCE}") for count in range(10, 21, 2)}

@@ -9,7 +9,6 @@ from tools.shipped_datasets import Config
 from tools.shipped_models import GLUE, flan_t5
 
 _POOL = "modelpool/Seq2SeqLMPool"
-_GPT2 = ("cola", "mnli", "mrpc", "qnli", "qqp", "rte", "sst2")
 _MERGEBENCH = {
     "google": ("gemma-2-2b", "gemma-2-2b-it", "gemma-2-9b", "gemma-2-9b-it"),
     "meta-llama": ("Llama-3.1-8B", "Llama-3.1-8B-Instruct", "Llama-3.2-3B", "Llama-3.2-3B-Instruct"),
@@ -35,11 +34,6 @@ def language_pools() -> Iterator[Config]:
         if size == "base":
             tests = {f"glue-{task}": glue(task, "validation") for task in GLUE}
             yield f"{_POOL}/{name}_tta", f"{comment}, with their texts", content | {"test_datasets": tests}
-    yield (
-        "modelpool/gpt-2_glue",
-        "GPT-2 and its fine-tunes on seven tasks of GLUE, each with a head of its own",
-        _gpt2(),
-    )
     yield "modelpool/nyuv2_modelpool", "ResNet-50 for segmentation, depth and normals, one checkpoint a task", _nyuv2()
     for owner, names in _MERGEBENCH.items():
         for name in names:
@@ -56,19 +50,6 @@ def glue(task: str, split: str) -> dict[str, Any]:
 def _seq2seq(size: str) -> dict[str, Any]:
     tokenizer = f"google/flan-t5-{size}"
     return {"_target_": "fusion_stack.modelpool.Seq2SeqLMPool", "_recursive_": False, "tokenizer": tokenizer}
-
-
-def _gpt2() -> dict[str, Any]:
-    def entry(hub_id: str) -> dict[str, str]:
-        return {"_target_": "transformers.GPT2Model.from_pretrained", "pretrained_model_name_or_path": hub_id}
-
-    return {
-        "_target_": "fusion_stack.modelpool.GPT2ForSequenceClassificationPool",
-        "_recursive_": False,
-        "models": {"_pretrained_": entry("gpt2"), **{task: entry(f"tanganke/gpt2_{task}") for task in _GPT2}},
-        "train_datasets": {task: glue(task, "train") for task in _GPT2},
-        "tokenizer": "gpt2",
-    }
 
 
 def _nyuv2() -> dict[str, Any]:

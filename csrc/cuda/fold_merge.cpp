@@ -130,6 +130,7 @@ void FoldMerge::limit(const CutSearch& search, int64_t rank, bool f64, Limit* he
     asked.capacity = entries_for(asked.n);
     if (asked.n > kFewestEntries) {  // else one block settles it at once
       asked.entries = memory_.scratch<uint64_t>(asked.capacity);
+      if (narrows(asked.n)) asked.few = memory_.scratch<uint64_t>(kEntriesAlone);
       asked.equals = memory_.scratch<unsigned>(asked.chunks * kHeavy);
       asked.bins = memory_.zeros<unsigned long long>(kBins);
     }

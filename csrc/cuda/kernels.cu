@@ -10,6 +10,7 @@
 #include "cuda/reduce.cuh"
 #include "cuda/scan.cuh"
 #include "cuda/select.cuh"
+#include "cuda/settle.cuh"
 #include "cuda/store.cuh"
 #include "cuda/vectors.cuh"
 
@@ -17,6 +18,12 @@ namespace fk::cuda {
 namespace {
 
 dim3 streaming_grid(int64_t chunks, const Queue& queue) { return dim3(blocks_for(chunks, queue)); }
+
+// That entries of a search through n elements have at most, where they are used.
+template <class T>
+int entry_bits(int64_t n) {
+  return std::min(64, kMagnitudeBits<T> + bit_width(static_cast<uint64_t>(n - 1)));
+}
 
 template <class T>
 void find_cuts_of(const CutBatch& batch, const Queue& queue) {
@@ -28,10 +35,23 @@ void find_cuts_of(const CutBatch& batch, const Queue& queue) {
     const auto decide = [&](auto* kernel) {
       launch(kernel, dim3(count), dim3(kDecidingThreads), queue.stream, searches);
     };
-    const auto stream = [&](auto* kernel) { launch(kernel, each, dim3(kThreads), queue.stream, searches); };
+    // Most have nothing to do here: blocks that end at once cost time too, where they are many for each of many
+    // searches.
+    const dim3 some(std::min(each.x, std::max(kFewestBlocks, blocks_for(INT64_MAX, queue) / count)), count);
+    const auto launch_on = [&](dim3 grid, auto* kernel) {
+      launch(kernel, grid, dim3(kThreads), queue.stream, searches);
+    };
+    const auto stream = [&](auto* kernel) { launch_on(some, kernel); };
     decide(bracket_kernel<T>);
     if (batch.n <= kFewestEntries) continue;  // settled
-    stream(collect_kernel<T>);
+    launch_on(each, collect_kernel<T>);
+    if (narrows(batch.n)) {
+      for (int bits = entry_bits<T>(batch.n); bits > kEntriesAloneBits; bits -= kBinBits) {
+        stream(count_entries_kernel);
+        decide(narrow_entries_kernel);
+      }
+      stream(gather_entries_kernel);
+    }
     decide(settle_kernel<T>);
     for (int bits = kMagnitudeBits<T>; bits > 0; bits -= kBinBits) {
       stream(histogram_kernel<T>);
@@ -112,7 +132,7 @@ void rank_short_rows(const MaskBatch& batch, bool f64, const Queue& queue) {
 
 void sum_columns(const VectorTensor& here, const VectorTensor* there, bool f64, const Queue& queue) {
   launch(f64 ? column_sums_kernel<double> : column_sums_kernel<float>,
-         streaming_grid((here.columns + kThreads - 1) / kThreads, queue), dim3(kThreads), queue.stream, there);
+         streaming_grid(pieces(here.columns, kColumnsAtOnce), queue), dim3(kThreads), queue.stream, there);
 }
 
 void sum_vectors(const VectorBatch& batch, bool f64, const Queue& queue) {

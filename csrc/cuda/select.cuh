@@ -2,11 +2,11 @@
 //
 // A sample brackets the cut; one pass over the deltas counts what lies above the bracket and collects what lies inside
 // it, but for the magnitudes at the bracket's ends and middle, which are only counted, chunk by chunk: heavy ties sit
-// there. One block then settles the rank. Where the sample misled or the room was too small, histograms find it instead
-// (see histogram.cuh); their kernels end at once where all is settled. The answer is unique (larger magnitude
-// first, lower index first among equals), so the way to it cannot show.
+// there. One block then settles the rank (see settle.cuh). Where the sample misled or the room was too small,
+// histograms find it instead (see histogram.cuh); their kernels end at once where all is settled. The answer is unique
+// (larger magnitude first, lower index first among equals), so the way to it cannot show.
 #pragma once
-#include "cuda/search.cuh"
+#include "cuda/entries.cuh"
 
 namespace fk::cuda {
 
@@ -60,15 +60,12 @@ __global__ void __launch_bounds__(kDecidingThreads) bracket_kernel(CutSearch* se
     search.heavy[0] = upper;
     search.heavy[1] = middle == upper ? -1 : middle;
     search.heavy[2] = lower == upper || lower == middle ? -1 : lower;
+    search.part = {0, bit_width(uint64_t(search.high - search.low - 1)) + index_bits(search), 0, INT64_MAX};
+    search.gathered = 0;
   }
 }
 
 // ---- one pass over the deltas ---------------------------------------------------------------------------------------
-
-FK_FN int index_bits(const CutSearch& search) { return bit_width(uint64_t(search.n - 1)); }
-FK_FN bool entries_fit(const CutSearch& search) {
-  return bit_width(uint64_t(search.high - search.low - 1)) + index_bits(search) <= 64;
-}
 
 template <class T>
 __global__ void __launch_bounds__(kThreads) collect_kernel(CutSearch* searches) {
@@ -124,54 +121,6 @@ __global__ void __launch_bounds__(kThreads) collect_kernel(CutSearch* searches) 
     if (threadIdx.x == 0 && counts[0]) atomicAdd(&search.above, (unsigned long long)(counts[0]));
     if (threadIdx.x < kHeavy) search.equals[chunk * kHeavy + threadIdx.x] = counts[1 + threadIdx.x];
     flush();
-  }
-}
-
-// ---- the answer, if the pass has it ---------------------------------------------------------------------------------
-
-template <class T>
-__global__ void __launch_bounds__(kDecidingThreads) settle_kernel(CutSearch* searches) {
-  CutSearch& search = searches[blockIdx.x];
-  if (search.done) return;
-  const bool collected = entries_fit(search) && int64_t(search.collected) <= search.capacity;
-  const auto entries = int64_t(search.collected);
-  int64_t rank = search.keep - int64_t(search.above) - 1;  // from 0, in the bracket
-  const int shift = index_bits(search);
-  if (collected && rank >= 0) {
-    // Walk down the bracket: heavy magnitudes, and what was collected between them.
-    int64_t passed = 0;  // entries above
-    for (int which = 0; which <= kHeavy; ++which) {
-      const int64_t heavy = which < kHeavy ? search.heavy[which] : -1;
-      if (which < kHeavy && heavy < 0) continue;
-      const uint64_t least = heavy < 0 ? 0 : uint64_t(heavy - search.low + 1) << shift;  // of the entries above it
-      uint64_t own = 0;
-      for (int64_t i = threadIdx.x; i < entries; i += blockDim.x) own += search.entries[i] >= least;
-      const int64_t between = int64_t(count_all(own)) - passed;
-      if (rank < between) {
-        const uint64_t entry = key_of_rank([&](int64_t i) { return search.entries[i]; }, entries, passed + rank, 64);
-        const uint64_t mask = (uint64_t{1} << shift) - 1;
-        if (threadIdx.x == 0) settle<T>(search, search.low + int64_t(entry >> shift), int64_t(mask - (entry & mask)));
-        return;
-      }
-      rank -= between;
-      passed += between;
-      if (heavy < 0) break;
-      uint64_t chunk_sum = 0;
-      for (int64_t chunk = threadIdx.x; chunk < search.chunks; chunk += blockDim.x)
-        chunk_sum += search.equals[chunk * kHeavy + which];
-      const auto equals = int64_t(count_all(chunk_sum));
-      if (rank < equals) {
-        const int64_t last = heavy == 0 ? -1 : locate<T>(search, which, heavy, uint64_t(rank) + 1);
-        if (threadIdx.x == 0) settle<T>(search, heavy, last);
-        return;
-      }
-      rank -= equals;
-    }
-  }
-  if (threadIdx.x == 0) {  // histograms, from all magnitudes
-    search.low = 0;
-    search.bits = kMagnitudeBits<T>;
-    search.rank = search.keep - 1;
   }
 }
 

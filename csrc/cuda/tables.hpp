@@ -94,6 +94,13 @@ struct ScanFound {
   int64_t index;            // of the element that was looked for
   const uint64_t* entries;  // in the device's memory
 };
+// Entries first <= entry < first + (1 << bits), among which the cut is.
+struct EntryPart {
+  uint64_t first;
+  int bits;
+  int64_t above;  // elements in the bracket, but above the part
+  int64_t count;  // entries in it; INT64_MAX: not counted
+};
 struct CutSearch {
   const FoldTensor* tensors;
   int count, model;
@@ -101,6 +108,7 @@ struct CutSearch {
   int64_t origin;           // number of the first element that is searched
   uint64_t* entries;        // room for `capacity`: the sample, then what is collected
   int64_t capacity;
+  uint64_t* few;             // [kEntriesAlone], where narrows(n)
   unsigned* equals;          // [chunks][kHeavy]
   unsigned long long* bins;  // [kBins], zeroed
   Limit* limit;              // the answer
@@ -109,8 +117,10 @@ struct CutSearch {
   int64_t low, high;      // the bracket: low <= magnitude < high
   int64_t heavy[kHeavy];  // magnitudes that are counted, not collected, from the largest; -1: none
   unsigned long long above, collected;
-  int64_t rank;  // histograms: from 0, among those in the bracket
-  int bits;      // high - low = 1 << bits
+  EntryPart part;
+  unsigned long long gathered;  // entries in `few`
+  int64_t rank;                 // histograms: from 0, among those in the bracket
+  int bits;                     // high - low = 1 << bits
   bool done;
 };
 // Searches that one round of launches serves.

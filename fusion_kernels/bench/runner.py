@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -122,12 +123,22 @@ def _run_pytest(watcher: _Watcher, wanted: int) -> None:
         words += ["-p", f"no:{plugin}"]
     words += ["-c", "/dev/null", "--rootdir", str(Path(__file__).parent), "--benchmark-disable-gc"]
     said = io.StringIO()
-    with _bar(watcher, wanted), contextlib.redirect_stdout(said):
+    with _bar(watcher, wanted), _outside_xdist(), contextlib.redirect_stdout(said):
         code = pytest.main(words, plugins=[watcher])
     if code == pytest.ExitCode.INTERRUPTED:
         raise KeyboardInterrupt
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise RuntimeError(f"pytest could not run the benchmarks: {said.getvalue()[-FAILED_TO_RUN:]}")
+
+
+@contextlib.contextmanager
+def _outside_xdist() -> Iterator[None]:
+    """Without what a worker of pytest-xdist leaves in the environment: pytest-benchmark would not measure there."""
+    hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("PYTEST_XDIST_")}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 @contextlib.contextmanager

@@ -65,7 +65,8 @@ def open_hub(source: str, *, label: str | None = None) -> Checkpoint:
         return _from_cache(reference, revision or None, label, "offline mode (HF_HUB_OFFLINE) is on", None)
     try:
         with _explained(reference, revision, "looking it up"):
-            info = HfApi().model_info(reference, revision=revision or None)
+            timeout = constants.HF_HUB_ETAG_TIMEOUT  # it would wait for as long as the system does
+            info = HfApi().model_info(reference, revision=revision or None, timeout=timeout)
     except _UnreachableError as error:
         checkpoint = _from_cache(reference, revision or None, label, str(error), error)
         checkpoint.notes.append(f"model {label!r}: {error}; the copy in the cache is used")

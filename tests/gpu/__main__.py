@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, TextIO
 
-ROOT = Path(__file__).resolve().parents[2]
-STAGES = ("build", "suite", "sanitizer", "bench", "merge")
-SUITE = (
-    "tests/test_parity_device.py",
-    "tests/test_merge_device.py",
-    "tests/test_gpu_tensors.py",
-    "tests/test_ops_device.py",
-    "tests/test_ops_device_torch.py",
-    "tests/test_gpu_ops.py",
-)
+from tests.gpu.stages import ROOT, STAGES, commands, results_of
+
+# Seconds after which a stage is ended, so that one that hangs does not cost the reports of those after it. An emulated
+# GPU takes its time.
+LIMITS = {"build": 300, "suite": 180, "sanitizer": 180, "bench": 180, "merge": 120}
+OVERRAN = 124
 
 
 def main() -> int:
@@ -43,9 +42,10 @@ def main() -> int:
         report = arguments.out / f"{stage}.txt"
         with report.open("w") as log:
             code = run(stage, arguments, log)
-        collect(stage, arguments)
-        seconds = time.perf_counter() - started
-        print(f"{stage}: {'passed' if code == 0 else f'FAILED ({code})'} in {seconds:.0f} s; {report}", flush=True)
+            lines = collect(stage, arguments)
+            outcome = f"{stage}: {said_of(code, stage)} in {time.perf_counter() - started:.0f} s"
+            log.writelines(f"{line}\n" for line in ("", *lines, outcome))
+        print(f"{outcome}; {report}", flush=True)
         if code != 0:
             failed.append(stage)
             print("".join(report.read_text(errors="replace").splitlines(keepends=True)[-30:]))
@@ -54,77 +54,73 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def run(stage: str, arguments: argparse.Namespace, log: object) -> int:
-    """One stage; what it prints goes to its report."""
+def said_of(code: int, stage: str) -> str:
+    if code == OVERRAN:
+        return f"FAILED, ended at its limit of {LIMITS[stage]} s,"
+    return "passed" if code == 0 else f"FAILED ({code})"
+
+
+def run(stage: str, arguments: argparse.Namespace, log: TextIO) -> int:
+    """One stage; what it prints goes to its report. Results of an earlier run are forgotten."""
+    shutil.rmtree(results_of(stage, arguments), ignore_errors=True)
+    end = math.inf if arguments.backend == "EMULATED" else time.monotonic() + LIMITS[stage]
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(arguments.folder), str(ROOT), os.environ.get("PYTHONPATH", "")]),
         "PYTHONUNBUFFERED": "1",
     }
-    for command in commands(stage, arguments):
-        log.write(f"$ {' '.join(map(str, command))}\n")  # type: ignore[attr-defined]
-        log.flush()  # type: ignore[attr-defined]
-        code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, env=environment).returncode  # type: ignore[call-overload]
+    try:
+        asked = commands(stage, arguments)
+    except subprocess.CalledProcessError as error:  # a package that is not there
+        log.write(error.stderr)
+        return error.returncode
+    for command in asked:
+        log.write(f"$ {' '.join(map(str, command))}\n")
+        log.flush()
+        try:
+            code = ended(command, log, environment, end)
+        except FileNotFoundError as error:
+            log.write(f"{error.filename} is not on PATH\n")
+            return 127
         if code != 0:
-            return int(code)
+            return code
     return 0
 
 
-def commands(stage: str, arguments: argparse.Namespace) -> list[list[str]]:
-    """What a stage runs, one after the other."""
-    python = sys.executable
-    pytest = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    if stage == "build":
-        version = subprocess.run(
-            [python, "-c", "from fusion_kernels._version import __version__; print(__version__)"],
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            check=True,
-        ).stdout.strip()
-        folder = subprocess.run(
-            [python, "-m", "pybind11", "--cmakedir"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        configure = ["cmake", "-S", str(ROOT), "-B", str(arguments.folder), "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release"]
-        configure += [f"-DFK_CUDA={arguments.backend}", f"-DSKBUILD_PROJECT_VERSION={version}"]
-        configure += [f"-DSKBUILD_PROJECT_VERSION_FULL={version}", "-DPYBIND11_FINDPYTHON=ON"]
-        configure += [f"-DPython_EXECUTABLE={python}", f"-Dpybind11_DIR={folder}"]
-        return [configure, ["cmake", "--build", str(arguments.folder)]]
-    if stage == "suite":
-        return [[*pytest, *SUITE]]
-    if stage == "sanitizer":
-        few = [
-            *pytest,
-            "tests/test_parity_device.py",
-            "-k",
-            "several_chunks and (ties or della or dare_ties or nuslerp)",
-        ]
-        if arguments.backend == "EMULATED":
-            return [few]
-        tools = (["--tool", "memcheck"], ["--tool", "racecheck"])
-        return [["compute-sanitizer", *tool, "--error-exitcode", "9", *few] for tool in tools]
-    results = str(results_of(stage, arguments))
-    if stage == "bench":
-        return [[python, "-m", "tests.gpu.bench", results, "--backend", arguments.backend]]
-    billions = "0.002" if arguments.backend == "EMULATED" else "0.5"
-    device = "emulated" if arguments.backend == "EMULATED" else "cuda"
-    merge = [python, "benchmarks/bench_merge.py", "--methods", "ties", "linear", "slerp", "--rounds", "3"]
-    options = ["--option=--device", f"--option={device}", "--peer-option=--cuda"]
-    return [[*merge, "--sizes", billions, *options, "--results", results]]
+def ended(command: list[str], log: TextIO, environment: dict[str, str], end: float) -> int:
+    """The exit code of a command, which is killed with all it started once it is later than `end`."""
+    process = subprocess.Popen(
+        command, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, env=environment, preexec_fn=os.setpgrp
+    )
+    try:
+        return process.wait(None if end == math.inf else max(0.0, end - time.monotonic()))
+    except BaseException as error:  # Ctrl-C does not reach another group
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if isinstance(error, subprocess.TimeoutExpired):
+            return OVERRAN
+        raise
 
 
-def results_of(stage: str, arguments: argparse.Namespace) -> Path:
-    """Where a stage leaves its results; the reports get them in one file."""
-    return Path(arguments.folder) / "results" / stage
-
-
-def collect(stage: str, arguments: argparse.Namespace) -> None:
-    """All results of a stage as one JSON file among the reports, and its picture."""
+def collect(stage: str, arguments: argparse.Namespace) -> list[str]:
+    """All results of a stage as one JSON file among the reports, and its picture; what its own report should say."""
     folder = results_of(stage, arguments)
     found = [json.loads(path.read_text()) for path in sorted(folder.rglob("*.json"))]
     if found:
         (arguments.out / f"{stage}.json").write_text(json.dumps(found, indent=1) + "\n")
     for picture in sorted(folder.glob("*.png"))[:1]:
         shutil.copy(picture, arguments.out / f"{stage}.png")
+    return [merge_line(result) for result in found] if stage == "merge" else []
+
+
+def merge_line(result: dict[str, Any]) -> str:
+    """A merge's time, rate and check, on one line."""
+    summary, checked = result["summary"], result["check"]["ours"]
+    wall, floor = summary["wall"]["ours"]["median"], summary["wall_over_floor"]["median"]
+    return (
+        f"{result['method']}: {wall:.2f} s, {summary['gigabytes_per_second']:.2f} GB/s read and written, "
+        f"{floor:.1f} times the floor; of {checked['elements']:,} elements checked "
+        f"{checked['share_undocumented']:.2%} differ undocumentedly"
+    )
 
 
 if __name__ == "__main__":

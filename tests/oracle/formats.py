@@ -66,6 +66,8 @@ def decode(codes: np.ndarray, code: str) -> np.ndarray:
 
 def round_to(values: np.ndarray, code: str) -> np.ndarray:
     """`values` (float32, float64 or longdouble) rounded once, to nearest even, to what the format can hold."""
+    if code == "F64" and values.dtype != np.longdouble:
+        return values.astype(np.float64)  # holds them all
     format = FORMATS[code]
     with np.errstate(all="ignore"):
         exponent = np.maximum(np.frexp(values)[1] - 1, format.smallest_exponent)

@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from pool_models import assert_task_arithmetic, save_family, save_tokenizer, tensors, write_yaml  # noqa: E402
+from pool_models import assert_task_arithmetic, save_family, save_tokenizer, tensors, write_yaml
 
 
 @pytest.fixture(scope="module")

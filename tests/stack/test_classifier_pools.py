@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from pool_models import assert_task_arithmetic, save_family, save_tokenizer, tensors, write_yaml  # noqa: E402
+from pool_models import assert_task_arithmetic, save_family, save_tokenizer, tensors, write_yaml
 
 CLASSES = {"a": 2, "b": 3}
 
@@ -167,7 +167,9 @@ def dinov2() -> tuple[Any, Any, Any]:
 @pytest.mark.parametrize("architecture", [resnet, convnext, dinov2])
 def test_image_classifiers(architecture: Any, tmp_path: Path) -> None:
     paths = save_classifiers(tmp_path / "models", *architecture())
-    merged = merge(write_yaml(tmp_path / "pool.yaml", "ImageClassificationModelPool", paths))
+    as_fusionbench_has_it = {"config_path": paths["_pretrained_"], "pretrained": True, "dataset_name": None}
+    models = paths | {"_pretrained_": as_fusionbench_has_it}
+    merged = merge(write_yaml(tmp_path / "pool.yaml", "ImageClassificationModelPool", models))
     assert_task_arithmetic(tensors(merged.path), backbones(paths, tmp_path / "backbones"), 0.3)
     backbone = merged.load()
     classifier = merged.pool.load_classifier("b", backbone).eval()

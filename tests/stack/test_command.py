@@ -138,6 +138,20 @@ def test_cfg_dry_run_and_print_config(fusion_stack: Any, overrides: list[str]) -
     assert not [*Path("outputs").rglob("*.safetensors")]
 
 
+def test_a_key_that_configurations_refer_to_is_theirs(fusion_stack: Any, overrides: list[str], tmp_path: Path) -> None:
+    """As `+corruption=motion_blur` is, of FusionBench's robustness taskpools."""
+    (tmp_path / "configs/taskpool").mkdir(parents=True)
+    target = "_target_: fusion_stack.taskpool.DummyTaskPool\nmodel_save_path: ${where}\n"
+    (tmp_path / "configs/taskpool/mine.yaml").write_text(target)
+    run = ("--config-dir", "configs", "method=dummy", "taskpool=mine", *overrides)
+    status, _, errors = fusion_stack(*run, "+where=there")
+    assert status == 0, errors
+    assert Path("there/model.safetensors").is_file()
+    status, _, errors = fusion_stack(*run, "+where=there", "+elsewhere=here")
+    assert status == 1
+    assert "'elsewhere'" in errors
+
+
 def test_where_results_go(fusion_stack: Any, overrides: list[str]) -> None:
     status, _, errors = fusion_stack(
         "method=linear/task_arithmetic_for_causallm",

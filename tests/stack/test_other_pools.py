@@ -12,7 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from pool_models import tensors, write_yaml  # noqa: E402
+from pool_models import tensors, write_yaml
 
 TASKS = ("segmentation", "depth")
 

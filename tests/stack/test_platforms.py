@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 import types
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,56 @@ def test_offline_errors_say_what_would_have_been_fetched(asked: str, monkeypatch
     assert f"ould have fetched {huggingface_hub.constants.ENDPOINT}/{what}" in str(caught.value)
     assert f"hf download {what.removeprefix('datasets/')}" in str(caught.value)
     assert "ffline mode" in str(caught.value)
+
+
+@pytest.fixture
+def no_connection(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of a hub that does not answer."""
+    import datasets.config
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:1")
+    return "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize("asked", ["source", "load_model", "load_processor", "load_test_dataset"])
+def test_without_a_connection_it_is_said_at_once(asked: str, no_connection: str) -> None:
+    """huggingface_hub alone tries for half a minute, for every file of a model."""
+    pytest.importorskip("torch")
+    import datasets.config
+    import huggingface_hub.constants
+
+    from fusion_stack.modelpool import CLIPVisionModelPool
+
+    pool = CLIPVisionModelPool({"_pretrained_": "owner/no-such-clip"}, test_datasets={"dtd": "owner/no-such-dtd"})
+    ask = {"load_processor": pool.load_processor, "load_test_dataset": lambda: pool.load_test_dataset("dtd")}
+    started = time.monotonic()
+    with pytest.raises(FileNotFoundError) as caught:
+        ask.get(asked, lambda: getattr(pool, asked)("_pretrained_"))()
+    assert time.monotonic() - started < 15  # mostly imports
+    what = "datasets/owner/no-such-dtd" if asked == "load_test_dataset" else "owner/no-such-clip"
+    assert f"ould have fetched {no_connection}/{what}" in str(caught.value)
+    assert f"hf download {what.removeprefix('datasets/')}" in str(caught.value)
+    assert "cannot be reached" in str(caught.value)
+    assert not huggingface_hub.constants.HF_HUB_OFFLINE, "left switched off"
+    assert not datasets.config.HF_HUB_OFFLINE
+
+
+def test_the_default_run_without_a_connection(tmp_path: Path) -> None:
+    """A few seconds, of which hardly any go to libraries that would load the model."""
+    script = "import sys; from fusion_stack.cli import main\ntry: main()\nfinally: print('torch' in sys.modules)"
+    hub = {"HF_ENDPOINT": "http://127.0.0.1:1", "HF_HOME": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "0"}
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env={**os.environ, **hub}, capture_output=True, text=True
+    )
+    assert time.monotonic() - started < 15  # 2 on an idle machine
+    assert done.returncode == 1
+    where = "Would have fetched http://127.0.0.1:1/openai/clip-vit-base-patch32; run `hf download openai/clip-"
+    assert where in done.stderr
+    assert done.stdout.strip() == "False"
 
 
 def test_importing_the_pools_imports_nothing_heavy() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from pool_models import assert_task_arithmetic, save_family, tensors, write_yaml  # noqa: E402
+from pool_models import assert_task_arithmetic, save_family, tensors, write_yaml
 
 TINY = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
 

@@ -50,6 +50,7 @@ def test_memory_does_not_grow_with_the_models(method: str, large_models: list[st
     assert peak - idle <= 1.5 * MEGABYTES * 2**20
 
 
+@pytest.mark.alone
 def test_the_first_line_comes_soon(overrides: list[str], tmp_path: Path) -> None:
     """At most 2 s to the first line and 4 s in all, in the best of three: a busy machine is not the command's fault."""
     best_first, best_all = [], []

@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from pool_models import assert_task_arithmetic, save_family, save_tokenizer, tensors, write_yaml  # noqa: E402
+from pool_models import assert_task_arithmetic, save_family, save_tokenizer, tensors, write_yaml
 
 TEXTS = ["the cat sat", "a dog", "the good film ran the dog"]
 

@@ -22,12 +22,12 @@ HUB_ID = re.compile(r"([A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*")
 EIGHT = ["sun397", "stanford-cars", "resisc45", "eurosat", "svhn", "gtsrb", "mnist", "dtd"]
 
 
-def compose(name: str, *overrides: str) -> Any:
+def compose(name: str, *overrides: str, taskpool: str = "dummy") -> Any:
     """The pool's configuration as the command composes it."""
     import hydra
 
     with hydra.initialize_config_module("fusion_stack.config", version_base=None):
-        return hydra.compose("fabric_model_fusion", [f"modelpool={name}", "taskpool=dummy", *overrides])
+        return hydra.compose("fabric_model_fusion", [f"modelpool={name}", f"taskpool={taskpool}", *overrides])
 
 
 def files_of(model: Any) -> Iterator[str]:
@@ -89,6 +89,43 @@ def test_the_root_configuration_has_a_pool_by_default() -> None:
 def test_another_base_by_fusionbenchs_override() -> None:
     config = compose("CLIPVisionModelPool/clip-vit-base-patch16_individual", "modelpool.base_model=./mine")
     assert instantiate(config.modelpool).get_model_path("_pretrained_") == "./mine"
+
+
+@pytest.mark.parametrize(
+    ("pool", "taskpool", "base"),
+    [
+        ("SequenceClassificationModelPool/roberta-base_glue", "roberta-base_glue", "roberta-base"),
+        (
+            "ConvNextForImageClassification/convnext-base-224_8-tasks",
+            "ImageClassificationTaskPool/convnext-base-224_8-tasks",
+            "facebook/convnext-base-224",
+        ),
+    ],
+)
+def test_every_task_has_a_model_with_its_head(pool: str, taskpool: str, base: str) -> None:
+    config = compose(pool, taskpool=taskpool)
+    models = instantiate(config.modelpool)
+    assert models.model_names == instantiate(config.taskpool).task_names
+    assert models.get_model_path("_pretrained_") == base
+
+
+def test_image_classifiers_take_fusionbenchs_keys() -> None:
+    name = "ResNetForImageClassification/transformers/resnet50_cifar10"
+    pool = instantiate(compose(name, "modelpool.models._pretrained_.config_path=./mine").modelpool)
+    assert pool.get_model_path("_pretrained_") == "./mine"
+    assert (pool.train_dataset_names, pool.val_dataset_names) == (["cifar10"], ["cifar10"])
+    for override, message in (
+        ("modelpool.type=torchvision", r"modelpool\.type='torchvision': expected 'transformers'"),
+        ("modelpool.models._pretrained_.pretrained=false", "model '_pretrained_': pretrained=false means random"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            instantiate(compose(name, override).modelpool)
+
+
+def test_every_configuration_says_what_it_is() -> None:
+    from fusion_stack.cli.configs import find
+
+    assert not [one.path for one in find() if not one.summary]
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])

@@ -28,11 +28,12 @@ def assert_wide_gaps(records: Sequence[Mapping[str, Any]]) -> None:
 
 
 def assert_image_gaps(rows: Sequence[Row]) -> None:
-    """The heads were fitted to the base, so that it is hard to beat; whether a merge beats it is not asserted."""
-    individual, average = row_of(rows, "individual").average, row_of(rows, "average").average
-    assert individual > row_of(rows, "zero_shot").average
-    assert average > row_of(rows, "majority").average + 20
-    assert average + 3 < best_merge(rows).average < individual + 1
+    """Narrower than of texts: class means of the base are a stronger start than words."""
+    zero_shot, individual = row_of(rows, "zero_shot").average, row_of(rows, "individual").average
+    assert row_of(rows, "average").average > zero_shot + 2
+    assert row_of(rows, "task_arithmetic_0.3").average > zero_shot + 2
+    assert best_merge(rows).average < individual + 1
+    assert individual > zero_shot + 8
 
 
 @pytest.mark.suite

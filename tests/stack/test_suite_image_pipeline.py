@@ -52,7 +52,7 @@ def test_a_run_trains_merges_through_the_engine_tests_and_leaves_a_table(tiny_su
     assert (record["family"], record["machine"]["precision"]) == ("image", "fp32")
     table = summarized([record])
     assert row_of(table, "individual").average > 90
-    assert row_of(table, "zero_shot").label == "linear probes of the base"
+    assert row_of(table, "zero_shot").label == "nearest class means in the base"
     assert row_of(table, "average").average > 60
     assert row_of(table, "task_arithmetic_tuned").coefficients
     page = (out / "tiny-images.md").read_text()

@@ -21,7 +21,7 @@ from fusion_stack.suite import fetch
 from fusion_stack.suite.cache import sha256_of
 from fusion_stack.suite.image import family as image_family
 from fusion_stack.suite.image.efficientnet import ConvNorm, EfficientNetLite, Shape, load, renamed
-from fusion_stack.suite.image.encode import EncodedImages, encode, fitted
+from fusion_stack.suite.image.encode import EncodedImages, encode, nearest_mean
 from fusion_stack.suite.image.evaluate import ImageEncoderPool, evaluate
 from fusion_stack.suite.image.finetune import finetune
 from fusion_stack.suite.image.glyphs import Pen
@@ -238,14 +238,17 @@ def tuned(base: Path, items: dict[str, EncodedImages], tmp_path_factory: pytest.
     return folder
 
 
-def test_a_head_separates_what_a_line_separates_whatever_the_scale():
+def test_a_head_answers_with_the_nearest_mean_whatever_the_scale_of_a_feature():
     draw = torch.Generator().manual_seed(0)
     features = torch.randn(60, 5, generator=draw) * torch.tensor([1.0, 100.0, 0.01, 1.0, 0.0]) + 7
     classes = (features[:, 2] > 7).long().tolist()
-    weights, biases = fitted(features, classes, 2, 1e-3)
+    weights, biases = nearest_mean(features, classes, 2, 30.0)
     assert (weights.shape, biases.shape, weights.dtype) == ((2, 5), (2,), np.float32)
     answers = (features @ torch.from_numpy(weights).T + torch.from_numpy(biases)).argmax(1)
-    assert (answers == torch.tensor(classes)).float().mean() > 0.95
+    scaled = (features - features.mean(0)) / (features.std(0) + 1e-3)
+    means = torch.stack([scaled[torch.tensor(classes) == one].mean(0) for one in (0, 1)])
+    assert torch.equal(answers, torch.cdist(scaled, means).argmin(1))
+    assert (answers == torch.tensor(classes)).float().mean() > 0.8
 
 
 def test_images_become_pixels_class_indices_and_a_head(items: dict[str, EncodedImages]):

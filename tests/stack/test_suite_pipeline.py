@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,20 +50,22 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def tiny_suite(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def tiny_suite(cache: Path) -> Iterator[None]:
     """A profile "tiny" with two tasks, and a third that cannot be had, on a base that needs no download."""
 
     def absent(cache: Path) -> None:
         raise UnavailableError("no archive here")
 
-    monkeypatch.setenv("FUSION_KERNELS_CACHE", str(cache))
     files = {"model.safetensors": sha256_of(cache / "suite" / "all-MiniLM-L6-v2" / "model.safetensors")}
-    monkeypatch.setattr(fetch, "BASE_FILES", files)
-    monkeypatch.setitem(settings.PROFILES, "tiny", TINY)
-    for task in (made_up("crops", "wheat", "corn"), made_up("fuels", "oil", "gas")):
-        monkeypatch.setitem(TASKS, task.name, task)
-    monkeypatch.setitem(TASKS, "absent", Task("absent", "Absent", "nowhere", "free", "{}", {"a": "grain"}, absent))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FUSION_KERNELS_CACHE", str(cache))
+        patch.setattr(fetch, "BASE_FILES", files)
+        patch.setitem(settings.PROFILES, "tiny", TINY)
+        for task in (made_up("crops", "wheat", "corn"), made_up("fuels", "oil", "gas")):
+            patch.setitem(TASKS, task.name, task)
+        patch.setitem(TASKS, "absent", Task("absent", "Absent", "nowhere", "free", "{}", {"a": "grain"}, absent))
+        yield
 
 
 def suite(*arguments: str) -> tuple[int, str]:
@@ -72,14 +74,22 @@ def suite(*arguments: str) -> tuple[int, str]:
 
 
 @pytest.fixture(scope="module")
-def results(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("results")
-
-
-def test_a_run_fetches_trains_merges_tests_and_leaves_a_table(results: Path):
+def whole_run(tiny_suite: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """One run of everything, which trains what other tests take from the cache: its results' folder, what it said."""
+    folder = tmp_path_factory.mktemp("results")
     rows = [f"--method={name}" for name in ("average", "task_arithmetic_tuned", "method=median")]
-    status, output = suite("run", "--profile", "tiny", "--workers", "2", "--output", str(results), *rows)
+    status, output = suite("run", "--profile", "tiny", "--workers", "2", "--output", str(folder), *rows)
     assert status == 0, output
+    return folder, output
+
+
+@pytest.fixture
+def results(whole_run: tuple[Path, str]) -> Path:
+    return whole_run[0]
+
+
+def test_a_run_fetches_trains_merges_tests_and_leaves_a_table(whole_run: tuple[Path, str]):
+    results, output = whole_run
     assert "task arithmetic" in output
     assert {path.name for path in results.iterdir()} == {"tiny-seed0.json", "tiny-seed1.json", "tiny.md", "tiny.png"}
     records = [json.loads((results / f"tiny-seed{seed}.json").read_text()) for seed in (0, 1)]

@@ -148,6 +148,15 @@ def test_what_cannot_be_tabulated_is_said(tmp_path: Path, run_command: Any) -> N
     assert "Did you mean" in run_command(tmp_path / "more", "--reference", "clip-vit-base-patch32").stderr
 
 
+def test_runs_without_scores_are_left_out_by_name(tmp_path: Path, run_command: Any, caplog: Any) -> None:
+    write_run(tmp_path / "dummy", "dummy", {"model_info": {"all_params": 3}})
+    write_run(tmp_path / "scored", "ties_merging", accuracy(x=0.5, y=0.6))
+    done = run_command(tmp_path)
+    assert done.exit_code == 0
+    assert "ties_merging" in done.stdout
+    assert f"no scores by task: {tmp_path / 'dummy'}" in caplog.text
+
+
 SCORES = """
 from fusion_stack import BaseTaskPool
 

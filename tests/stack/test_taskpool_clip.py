@@ -11,9 +11,9 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from task_data import COLORS, image_dataset, save_clip  # noqa: E402
+from task_data import COLORS, image_dataset, save_clip
 
-from fusion_stack.taskpool import CLIPVisionModelTaskPool  # noqa: E402
+from fusion_stack.taskpool import CLIPVisionModelTaskPool
 
 TEMPLATES = ["a photo of a {}.", "{}!"]
 LABELS = [0, 1, 2, 2, 1, 0, 1]
@@ -171,6 +171,46 @@ def test_features_of_every_layer_are_saved(clip: str, tower: Any, tmp_path: Path
         "layer_0.safetensors",
         "layer_1.safetensors",
     ]
+
+
+def test_individual_models_are_evaluated_on_the_tasks_of_their_names(clip: str, tower: Any, fusion_stack: Any) -> None:
+    import json
+
+    from transformers import CLIPVisionModel
+
+    here = Path.cwd()
+    base = CLIPVisionModel.from_pretrained(clip).eval()
+    base.save_pretrained(here / "base")
+    tower.save_pretrained(here / "tuned")
+    datasets = {"colors": image_dataset(LABELS), "more": image_dataset([1, 0, 2], seed=1)}
+    for task, dataset in datasets.items():
+        dataset.save_to_disk(here / task)
+    names = {task: {"templates": TEMPLATES} for task in datasets}
+    load = {task: {"_target_": "datasets.load_from_disk", "dataset_path": str(here / task)} for task in datasets}
+    (here / "conf/taskpool").mkdir(parents=True)
+    (here / "conf/taskpool/mine.yaml").write_text(
+        "defaults:\n  - CLIPVisionModelTaskPool@: _template\n  - _self_\n"
+        f"base_model: {clip}\ntest_datasets: {json.dumps(load)}\nclasses: {json.dumps(names)}\n"
+        "dataloader_kwargs: {num_workers: 0}\n"
+    )
+    base_path = here / "base"
+    models = f"{{_pretrained_: {base_path}, colors: {here / 'tuned'}, more: {base_path}, other: {base_path}}}"
+    status, _, errors = fusion_stack(
+        "--config-dir", str(here / "conf"), "method=individual", "modelpool=models", f"modelpool.models={models}",
+        "taskpool=mine", "report_save_path=report.json",
+    )  # fmt: skip
+    assert status == 0, errors
+    assert "not evaluated, for no task has their name: other" in errors
+    report = json.loads((here / "report.json").read_text())
+    assert {name: set(one) for name, one in report.items()} == {
+        "colors": {"model_info", "colors", "average"},
+        "more": {"model_info", "more", "average"},
+    }
+    assert report["colors"]["colors"] == pytest.approx(expected(clip, tower, datasets["colors"]), abs=1e-4)
+    assert "method individual merges nothing; the modelpool has colors, more, other" in errors
+    colors, more = report["colors"]["colors"]["accuracy"], report["more"]["more"]["accuracy"]
+    assert f"scores: colors {colors:.3f}, more {more:.3f}; mean {(colors + more) / 2:.3f}" in errors
+    assert report["more"]["more"] == pytest.approx(expected(clip, base, datasets["more"]), abs=1e-4)
 
 
 def test_a_run_of_the_command(clip: str, tower: Any, fusion_stack: Any) -> None:

@@ -10,10 +10,10 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from task_data import OTHERS, SENTENCES, WORDS, save_word_tokenizer, text_dataset  # noqa: E402
+from task_data import OTHERS, SENTENCES, WORDS, save_word_tokenizer, text_dataset
 
-from fusion_stack.taskpool import FlanT5GLUETextGenerationTaskPool  # noqa: E402
-from fusion_stack.tasks.glue import GLUE  # noqa: E402
+from fusion_stack.taskpool import FlanT5GLUETextGenerationTaskPool
+from fusion_stack.tasks.glue import GLUE
 
 ANSWERS = ["positive", "negative", "4.0", "2.0", "1.0"]
 

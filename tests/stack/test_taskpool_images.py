@@ -13,10 +13,10 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from task_data import COLORS, Run, image_dataset, images  # noqa: E402
+from task_data import COLORS, Run, image_dataset, images
 
-from fusion_stack.modelpool import BaseModelPool  # noqa: E402
-from fusion_stack.taskpool import ImageClassificationTaskPool, OpenCLIPVisionModelTaskPool  # noqa: E402
+from fusion_stack.modelpool import BaseModelPool
+from fusion_stack.taskpool import ImageClassificationTaskPool, OpenCLIPVisionModelTaskPool
 
 LABELS = [0, 1, 2, 2, 1, 0, 1]
 
@@ -166,6 +166,32 @@ def test_openclip_heads_from_files(head_files: dict[str, Path]) -> None:
     loss = torch.nn.functional.cross_entropy(logits, torch.tensor(LABELS)).item()
     for name in head_files:
         assert report[name]["loss"] == pytest.approx(loss, abs=1e-5)
+
+
+def test_individual_openclip_models_have_the_heads_of_their_names(head_files: dict[str, Path], tmp_path: Path) -> None:
+    from fusion_stack.programs import ModelFusionProgram
+
+    datasets = {"pickled": image_dataset(LABELS), "state": image_dataset([1, 0, 2], seed=1)}
+    pool = {
+        "_target_": "fusion_stack.taskpool.OpenCLIPVisionModelTaskPool",
+        "test_datasets": datasets,
+        "classification_heads": {name: str(head_files[name]) for name in datasets},
+        "classes": {name: {} for name in datasets},
+        "processor": to_tensor,
+    }
+    encoders = {name: Encoder() for name in datasets}
+    encoders["state"].project.weight.data *= -1
+    report = ModelFusionProgram(
+        {"_target_": "fusion_stack.method.IndividualModels"},
+        {"_target_": "fusion_stack.modelpool.BaseModelPool", "models": encoders},
+        pool,
+        path={"log_dir": str(tmp_path / "run"), "cache_dir": str(tmp_path / "cache")},
+        hash_models=False,
+    ).run()
+    for name in datasets:
+        assert set(report[name]) == {"model_info", name, "average"}
+        alone = OpenCLIPVisionModelTaskPool(**{key: value for key, value in pool.items() if key != "_target_"})
+        assert report[name][name] == alone.evaluate(encoders[name], tasks=[name])[name]
 
 
 def test_openclip_heads_that_are_none(tmp_path: Path) -> None:

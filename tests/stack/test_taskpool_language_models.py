@@ -13,10 +13,10 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from task_data import SENTENCES, WORDS, Run, save_word_tokenizer  # noqa: E402
+from task_data import SENTENCES, WORDS, Run, save_word_tokenizer
 
-from fusion_stack.modelpool import BaseModelPool  # noqa: E402
-from fusion_stack.taskpool import CausalLMPerplexityTaskPool, LMEvalHarnessTaskPool  # noqa: E402
+from fusion_stack.modelpool import BaseModelPool
+from fusion_stack.taskpool import CausalLMPerplexityTaskPool, LMEvalHarnessTaskPool
 
 
 @pytest.fixture(scope="module")

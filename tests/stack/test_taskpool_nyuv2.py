@@ -10,10 +10,10 @@ import pytest
 np = pytest.importorskip("numpy")
 torch = pytest.importorskip("torch")
 
-from task_data import Run  # noqa: E402
+from task_data import Run
 
-from fusion_stack.modelpool import BaseModelPool  # noqa: E402
-from fusion_stack.taskpool import NYUv2TaskPool  # noqa: E402
+from fusion_stack.modelpool import BaseModelPool
+from fusion_stack.taskpool import NYUv2TaskPool
 
 SIZE = (9, 12)
 

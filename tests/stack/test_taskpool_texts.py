@@ -10,11 +10,11 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from task_data import OTHERS, SENTENCES, WORDS, Run, save_word_tokenizer, text_dataset  # noqa: E402
+from task_data import OTHERS, SENTENCES, WORDS, Run, save_word_tokenizer, text_dataset
 
-from fusion_stack.modelpool import BaseModelPool  # noqa: E402
-from fusion_stack.taskpool import GPT2TextClassificationTaskPool, TextClassificationTaskPool  # noqa: E402
-from fusion_stack.tasks.glue import GLUE  # noqa: E402
+from fusion_stack.modelpool import BaseModelPool
+from fusion_stack.taskpool import GPT2TextClassificationTaskPool, TextClassificationTaskPool
+from fusion_stack.tasks.glue import GLUE
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ np = pytest.importorskip("numpy")
 pytest.importorskip("scipy")
 pytest.importorskip("PIL")
 
-from fusion_stack.tasks.corruptions import CORRUPTIONS, Corruption  # noqa: E402
+from fusion_stack.tasks.corruptions import CORRUPTIONS, Corruption
 
 
 @pytest.fixture(scope="module")

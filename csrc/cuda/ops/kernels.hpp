@@ -16,6 +16,7 @@ struct RowSearches {
   Limit* limits;
   uint64_t* entries;  // [at_once][capacity]
   int64_t capacity;
+  uint64_t* few;             // [at_once][kEntriesAlone], where narrows(length)
   unsigned* equals;          // [at_once][chunks of a row][kHeavy]
   unsigned long long* bins;  // [at_once][kBins], zeroed
 };

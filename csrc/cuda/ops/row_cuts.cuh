@@ -27,6 +27,7 @@ static __global__ void __launch_bounds__(kThreads)
     search.keep = rows.keep;
     search.entries = rows.entries + row * rows.capacity;
     search.capacity = rows.capacity;
+    search.few = rows.few ? rows.few + row * kEntriesAlone : nullptr;
     search.equals = rows.equals + row * chunks * kHeavy;
     search.bins = rows.bins + row * kBins;
     search.limit = rows.limits + row;

@@ -24,6 +24,7 @@ RowSearches describe_searches(const Tensor& tensor, const Rows& rows, int64_t ke
   searches.limits = memory.scratch<Limit>(searches.at_once);
   if (is_short) return searches;
   searches.entries = memory.scratch<uint64_t>(searches.at_once * searches.capacity);
+  if (narrows(rows.length)) searches.few = memory.scratch<uint64_t>(searches.at_once * kEntriesAlone);
   searches.equals = memory.scratch<unsigned>(searches.at_once * pieces(rows.length, kChunk) * kHeavy);
   searches.bins = memory.zeros<unsigned long long>(searches.at_once * kBins);
   return searches;

@@ -61,7 +61,7 @@ def help_text(arguments: Sequence[str]) -> str:
 
 
 def _line(group: str, files: Sequence[ConfigFile]) -> str:
-    names = [one.name for one in files if one.group == group]
+    names = [one.name for one in files if one.group == group and not one.name.rpartition("/")[2].startswith("_")]
     text = f"{GROUPS.get(group, 'your own')}; {len(names)}: {', '.join(names)}"
     return textwrap.shorten(text, max(60, _width() - 14), placeholder=" ...")
 

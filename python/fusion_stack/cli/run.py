@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import sys
 import traceback
@@ -49,12 +50,28 @@ def run_composed(config: Any) -> Any:
     """
     if config.get("print_config", False):
         _show(config)
-    program = instantiate({key: config[key] for key in config if key not in _THE_COMMANDS})
+    program = instantiate(_arguments(config))
     program.context = RunContext.of_hydra(config)
     if config.get("dry_run", False):
         print(program.plan())
         return None
     return program.run()
+
+
+def _arguments(config: Any) -> dict[str, Any]:
+    """The program's part of a configuration.
+
+    A key that it does not take belongs to those who refer to it, as `+corruption=motion_blur` to datasets.
+    """
+    from hydra.utils import get_object
+    from omegaconf import OmegaConf
+
+    text, taken = OmegaConf.to_yaml(config), inspect.signature(get_object(config._target_)).parameters
+    referred = {key for key in config if key not in taken and f"${{{key}}}" in text}
+    if referred:
+        config = config.copy()
+        OmegaConf.resolve(config)  # before they are taken away
+    return {key: config[key] for key in config if key not in _THE_COMMANDS and key not in referred}
 
 
 def failed_tasks(report: Any) -> Iterator[str]:

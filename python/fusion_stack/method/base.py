@@ -25,11 +25,13 @@ class BaseAlgorithm(BaseYAMLSerializable, ABC):
             def run(self, modelpool): ...
 
     _program: the running program, None where the method is called from Python.
+    merges: whether it makes a model of several, for the log.
     loads_torch: whether `run` computes with torch, whose generators the program then seeds.
     """
 
     _program: ModelFusionProgram | None = None
     _config_key: ClassVar[str | None] = "method"
+    merges: ClassVar[bool] = True
     loads_torch: ClassVar[bool] = True
 
     def on_run_start(self) -> None:

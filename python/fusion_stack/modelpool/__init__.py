@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fusion_stack.modelpool.base import BaseModelPool as BaseModelPool
     from fusion_stack.modelpool.classifiers import (
+        ConvNextForImageClassificationPool as ConvNextForImageClassificationPool,
+    )
+    from fusion_stack.modelpool.classifiers import Dinov2ForImageClassificationPool as Dinov2ForImageClassificationPool
+    from fusion_stack.modelpool.classifiers import (
         GPT2ForSequenceClassificationPool as GPT2ForSequenceClassificationPool,
     )
     from fusion_stack.modelpool.classifiers import ImageClassificationModelPool as ImageClassificationModelPool
+    from fusion_stack.modelpool.classifiers import ResNetForImageClassificationPool as ResNetForImageClassificationPool
     from fusion_stack.modelpool.classifiers import SequenceClassificationModelPool as SequenceClassificationModelPool
     from fusion_stack.modelpool.clip_vision import CLIPVisionModelPool as CLIPVisionModelPool
     from fusion_stack.modelpool.finetuned_encoder import FinetunedEncoderPool as FinetunedEncoderPool
@@ -25,6 +30,8 @@ _HOMES = {
     "BaseModelPool": "base",
     "CausalLMPool": "language_models",
     "CLIPVisionModelPool": "clip_vision",
+    "ConvNextForImageClassificationPool": "classifiers",
+    "Dinov2ForImageClassificationPool": "classifiers",
     "GPT2ForSequenceClassificationPool": "classifiers",
     "ImageClassificationModelPool": "classifiers",
     "FinetunedEncoderPool": "finetuned_encoder",
@@ -32,6 +39,7 @@ _HOMES = {
     "NYUv2ModelPool": "nyuv2",
     "OpenCLIPVisionModelPool": "openclip_vision",
     "PretrainedModelPool": "pretrained",
+    "ResNetForImageClassificationPool": "classifiers",
     "SentenceEncoderPool": "sentence_encoder",
     "Seq2SeqLMPool": "language_models",
     "SequenceClassificationModelPool": "classifiers",

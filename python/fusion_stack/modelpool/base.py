@@ -212,16 +212,30 @@ class BaseModelPool(NamedDatasets, BaseYAMLSerializable):
         module = self.from_pretrained(os.fspath(path))
         return module.eval()
 
-    def save_model(self, model: Any, path: str | os.PathLike[str], **kwargs: Any) -> None:
-        """Writes a module (in Hugging Face layout where it knows how), or a MergedCheckpoint's files, to a folder."""
-        folder = Path(path)
+    def save_model(
+        self, model: Any, path: str | os.PathLike[str], *, model_dtype: str | None = None, **kwargs: Any
+    ) -> None:
+        """Writes a module (in Hugging Face layout where it knows how), or a MergedCheckpoint's files, to a folder.
+
+        model_dtype: what its weights are rounded to first. The other arguments go to what writes a module.
+        """
+        folder = Path(path).expanduser()
+        if isinstance(model, MergedCheckpoint) and (model_dtype is not None or kwargs):
+            model = model.load()
+        if model_dtype is not None:
+            from fusion_stack.modelpool.loading import expand_kwargs
+
+            model = model.to(expand_kwargs({"dtype": model_dtype})["dtype"])
         if isinstance(model, MergedCheckpoint):
             import shutil
 
             if model.path.resolve() != folder.resolve():
                 shutil.copytree(model.path, folder, dirs_exist_ok=True)
         elif hasattr(model, "save_pretrained"):
-            model.save_pretrained(folder, **kwargs)
+            from fusion_stack.modelpool.loading import quiet
+
+            with quiet():
+                model.save_pretrained(folder, **kwargs)
         else:
             from safetensors.torch import save_model
 

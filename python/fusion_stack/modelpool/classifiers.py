@@ -92,10 +92,46 @@ class ImageClassificationModelPool(ClassifierPool):
     """A pool of image classifiers: ResNet, ConvNeXt, DINOv2, ViT. Backbones are merged, each task keeps its head.
 
     Statistics of batch normalization are merged like weights; counts of batches come from the base.
+
+    A model may also be a mapping as FusionBench writes it, {config_path, pretrained, dataset_name}. Over there a
+    `dataset_name` replaces the head by a new one, to be trained; here the file's own head stays.
     """
 
     classifier_class: ClassVar[str] = "AutoModelForImageClassification"
     processor_class: ClassVar[str] = "AutoImageProcessor"
+
+    def __init__(self, models: Mapping[str, Any] | Sequence[Any], **kwargs: Any) -> None:
+        """Raises ValueError for `pretrained: false`."""
+        super().__init__(models, **kwargs)
+        self._models = {name: _described(name, model) for name, model in self._models.items()}
+
+
+class ConvNextForImageClassificationPool(ImageClassificationModelPool):
+    """The same under FusionBench's name for ConvNeXt."""
+
+
+class Dinov2ForImageClassificationPool(ImageClassificationModelPool):
+    """The same under FusionBench's name for DINOv2."""
+
+
+class ResNetForImageClassificationPool(ImageClassificationModelPool):
+    """The same under FusionBench's name for ResNet. type: "transformers"; torchvision's ResNets are not read."""
+
+    _config_mapping = ImageClassificationModelPool._config_mapping | {"type": "type"}
+
+    def __init__(self, models: Mapping[str, Any] | Sequence[Any], *, type: str = "transformers", **kwargs: Any) -> None:
+        if type != "transformers":
+            raise ValueError(f"modelpool.type={type!r}: expected 'transformers'")
+        super().__init__(models, **kwargs)
+        self.type = type
+
+
+def _described(name: str, model: Any) -> Any:
+    if not hasattr(model, "keys") or "config_path" not in model:
+        return model
+    if not model.get("pretrained", True):
+        raise ValueError(f"model {name!r}: pretrained=false means random weights, which there is no use in merging")
+    return {"pretrained_model_name_or_path": str(model["config_path"])}
 
 
 def _is_pooler(name: str) -> bool:

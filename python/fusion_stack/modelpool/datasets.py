@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fusion_kernels.errors import listing, suggest
+from fusion_stack.hub import dataset_id, hub_or_cache
 from fusion_stack.serialization import instantiate, is_configuration
 
 
@@ -59,7 +60,10 @@ class NamedDatasets:
                 f"{suggest(dataset_name, known)}"
             )
         dataset = datasets[dataset_name]
-        return instantiate(dataset, *args, **kwargs) if is_configuration(dataset) else dataset
+        if not is_configuration(dataset):
+            return dataset
+        with hub_or_cache(dataset_id(dataset)):
+            return instantiate(dataset, *args, **kwargs)
 
     def train_datasets(self) -> Iterator[Any]:
         return (self.load_train_dataset(name) for name in self.train_dataset_names)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fusion_kernels.errors import listing, quoted
+from fusion_stack.hub import hub_or_cache
 from fusion_stack.modelpool.platforms import locate, unreachable
 
 _SPLITS = {"train": "train", "val": "validation", "test": "test"}
@@ -24,7 +25,7 @@ def load_transformer(class_name: str, path: str, *args: Any, may_lack: Sequence[
     import transformers
 
     cls = getattr(transformers, class_name)
-    with _quiet(), explained(path):
+    with quiet(), explained(path):
         module, found = cls.from_pretrained(path, *args, output_loading_info=True, **kwargs)
     missing = [name for name in sorted(found["missing_keys"]) if not _begins(name, module, may_lack)]
     if missing:
@@ -59,11 +60,17 @@ def load_adapted(class_name: str, base: str, adapter: str, renames: dict[str, st
 
 
 def load_companion(class_name: str, path: str, *args: Any, **kwargs: Any) -> Any:
-    """The processor or tokenizer that `transformers.<class_name>.from_pretrained(path)` gives; errors as for models."""
+    """The processor or tokenizer that `transformers.<class_name>.from_pretrained(path)` gives; errors as for models.
+
+    Raises ValueError where a folder holds no tokenizer: transformers makes up one without words.
+    """
     import transformers
 
     with explained(path):
-        return getattr(transformers, class_name).from_pretrained(path, *args, **kwargs)
+        made = getattr(transformers, class_name).from_pretrained(path, *args, **kwargs)
+    if class_name == "AutoTokenizer" and len(made) <= len(made.all_special_tokens):
+        raise ValueError(f"{path} holds no tokenizer; name where one is: modelpool.tokenizer=PATH")
+    return made
 
 
 def load_split(reference: str, split: str, *args: Any, platform: str = "hf", **kwargs: Any) -> Any:
@@ -77,9 +84,13 @@ def load_split(reference: str, split: str, *args: Any, platform: str = "hf", **k
 
 @contextmanager
 def explained(reference: str, kind: str = "model") -> Iterator[None]:
-    """Turns a failure to fetch `reference` into a FileNotFoundError that says what would have been fetched."""
+    """Turns a failure to fetch `reference` into a FileNotFoundError that says what would have been fetched.
+
+    Without a connection the failure comes at once, see `hub_or_cache`.
+    """
     try:
-        yield
+        with hub_or_cache(reference):
+            yield
     except (OSError, ConnectionError) as error:
         if Path(reference).expanduser().exists():
             raise
@@ -94,7 +105,8 @@ def is_adapter(path: str) -> bool:
     from transformers.utils.peft_utils import find_adapter_config_file
 
     try:
-        return find_adapter_config_file(path) is not None
+        with hub_or_cache(path):
+            return find_adapter_config_file(path) is not None
     except OSError:
         return False
 
@@ -107,7 +119,8 @@ def is_pickled(path: str) -> bool:
     from transformers.utils.hub import cached_file
 
     try:
-        return any(cached_file(path, name, _raise_exceptions_for_missing_entries=False) for name in names)
+        with hub_or_cache(path):
+            return any(cached_file(path, name, _raise_exceptions_for_missing_entries=False) for name in names)
     except OSError:
         return False
 
@@ -138,8 +151,8 @@ def _begins(name: str, module: Any, beginnings: Sequence[str]) -> bool:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' report of every weight it did not need (half of a CLIP model) and its progress bars."""
+def quiet() -> Iterator[None]:
+    """Silences transformers' report of every weight it did not need (half of a CLIP model) and its progress bars."""
     from importlib import import_module
 
     messages: Any = import_module("transformers.utils.logging")  # untyped

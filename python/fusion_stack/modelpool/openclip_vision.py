@@ -56,7 +56,7 @@ class OpenCLIPVisionModelPool(BaseModelPool):
         path = _path(config)
         if path is None:
             return super().load_model(model_name_or_config, *args, **kwargs)
-        from fusion_stack.modelpool.pickled_modules import read_module
+        from fusion_stack.pickled_modules import read_module
 
         return self._encoder(self._architecture(config), read_module(Path(path).expanduser())[0], path)
 
@@ -79,7 +79,7 @@ class OpenCLIPVisionModelPool(BaseModelPool):
         def write(folder: Path) -> None:
             from safetensors.torch import save_file
 
-            from fusion_stack.modelpool.pickled_modules import read_module
+            from fusion_stack.pickled_modules import read_module
 
             state, _ = read_module(Path(path).expanduser())
             save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
@@ -102,8 +102,8 @@ class OpenCLIPVisionModelPool(BaseModelPool):
             raise KeyError(f"no head {config!r}; the modelpool has {listing(heads)}.{suggest(config, heads)}")
         if not isinstance(config, str):
             return super().load_model(config, *args, **kwargs)
-        from fusion_stack.modelpool.pickled_modules import read_module
         from fusion_stack.models.open_clip import ClassificationHead
+        from fusion_stack.pickled_modules import read_module
 
         state, attributes = read_module(Path(config).expanduser())
         return ClassificationHead(state["weight"], state.get("bias"), normalize=bool(attributes.get("normalize", True)))

@@ -31,17 +31,35 @@ def locate(reference: str, *, platform: str = "hf", kind: str = "model") -> str:
     return _from_modelscope(reference, kind) if platform == "modelscope" else reference
 
 
-def unreachable(reference: str, reason: object, *, kind: str = "model") -> FileNotFoundError:
+def require_obtainable(reference: str) -> None:
+    """Raises FileNotFoundError where a model cannot be had: the hub does not answer and its cache has nothing of it.
+
+    Asked before libraries are imported to load it, which takes longer than this.
+    """
+    from fusion_stack.hub import absence, is_path
+
+    if is_path(reference) or absence() is None:
+        return
+    from huggingface_hub import constants
+
+    name = reference.partition("@")[0]
+    if not (Path(constants.HF_HUB_CACHE) / f"models--{name.replace('/', '--')}").exists():
+        raise unreachable(reference)
+
+
+def unreachable(reference: str, reason: object = None, *, kind: str = "model") -> FileNotFoundError:
     """The error for something of the Hugging Face hub that neither the hub nor its cache gives."""
     from huggingface_hub import constants
 
+    from fusion_stack.hub import absence
+
     address = f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{reference}"
     option = " --repo-type dataset" if kind == "dataset" else ""
-    offline = " Offline mode (HF_HUB_OFFLINE) is on." if constants.HF_HUB_OFFLINE else ""
+    why = f" {absence() or ''}".rstrip()
     return FileNotFoundError(
         f"{kind} {quoted(reference)}: no folder of that name, and the hub's cache {constants.HF_HUB_CACHE} does not "
-        f"hold it.{offline} Would have fetched {address}; run `hf download {reference}{option}` where there is a "
-        f"connection, or name a folder. ({_first_line(reason)})"
+        f"hold it.{why} Would have fetched {address}; run `hf download {reference}{option}` where there is a "
+        f"connection, or name a folder.{f' ({_first_line(reason)})' if reason is not None else ''}"
     )
 
 

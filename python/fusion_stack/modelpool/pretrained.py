@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fusion_kernels.errors import quoted
-from fusion_stack.checkpoint import MergedCheckpoint
 from fusion_stack.modelpool.base import BaseModelPool
 from fusion_stack.modelpool.conversion import Conversions
 from fusion_stack.modelpool.loading import (
@@ -20,7 +19,7 @@ from fusion_stack.modelpool.loading import (
     load_split,
     load_transformer,
 )
-from fusion_stack.modelpool.platforms import locate
+from fusion_stack.modelpool.platforms import locate, require_obtainable
 from fusion_stack.serialization import instantiate
 
 if TYPE_CHECKING:
@@ -116,25 +115,19 @@ class PretrainedModelPool(BaseModelPool):
         model: Any,
         path: str | os.PathLike[str],
         *,
-        model_dtype: str | None = None,
         save_tokenizer: bool = False,
         tokenizer: Any = None,
         tokenizer_kwargs: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Writes a model, rounded to `model_dtype` where that is given, with the pool's tokenizer where that is asked.
+        """Writes a model, with the pool's tokenizer where that is asked.
 
-        The other arguments go to `save_pretrained`, such as `push_to_hub`.
+        The other arguments are `model_dtype` and those of `save_pretrained`, such as `max_shard_size`.
         """
-        path = os.path.expanduser(path)
-        if isinstance(model, MergedCheckpoint) and (model_dtype is not None or kwargs):
-            model = model.load()
-        if model_dtype is not None:
-            model = model.to(expand_kwargs({"dtype": model_dtype})["dtype"])
         super().save_model(model, path, **kwargs)
         if save_tokenizer or tokenizer is not None:
             tokenizer = self.load_tokenizer(**(tokenizer_kwargs or {})) if tokenizer is None else tokenizer
-            tokenizer.save_pretrained(path)
+            tokenizer.save_pretrained(os.path.expanduser(path))
 
     # Companions
 
@@ -169,6 +162,8 @@ class PretrainedModelPool(BaseModelPool):
 
     def _load(self, class_name: str | None, path: str, *args: Any, may_lack: Sequence[str] = (), **kwargs: Any) -> Any:
         path = self._located(path)
+        if "cache_dir" not in kwargs:
+            require_obtainable(path)
         if is_adapter(path):
             return self._adapted(path, class_name=class_name)
         options = {**self.get_model_kwargs(), **expand_kwargs(kwargs)}

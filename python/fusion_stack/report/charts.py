@@ -16,7 +16,9 @@ def bar_chart(scores: Scores, path: Path) -> None:
     width = 0.8 / len(scores)
     for number, (name, by_task) in enumerate(scores.items()):
         places = [index - 0.4 + width * (number + 0.5) for index in range(len(tasks))]
-        axes.bar(places, [100 * by_task.get(task, float("nan")) for task in tasks], width, label=name)
+        bars = axes.bar(places, [100 * by_task.get(task, float("nan")) for task in tasks], width, label=name)
+        if len(scores) == 1:  # several would overlap
+            axes.bar_label(bars, fmt="%.1f")
     axes.set_xticks(range(len(tasks)), tasks, rotation=30, ha="right")
     axes.set_ylabel("score, %")
     axes.set_ylim(0, 100)
@@ -53,6 +55,9 @@ def _figure(*, polar: bool) -> tuple[Any, Any]:
 
 
 def _finish(figure: Any, axes: Any, path: Path) -> None:
-    if len(axes.get_legend_handles_labels()[1]) > 1:
+    labels = axes.get_legend_handles_labels()[1]
+    if len(labels) == 1:
+        axes.set_title(labels[0])
+    else:
         axes.legend(loc="center left", bbox_to_anchor=(1.08, 0.5), frameon=False)
     figure.savefig(path, dpi=150)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from fusion_stack.report.metrics import accuracies
 from fusion_stack.report.run_folder import ITEMS, JSON
 
+log = logging.getLogger(__name__)
 INDIVIDUAL = "individual"
 _COEFFICIENTS = ("scaling_factor", "lambda", "weights", "weight", "t", "extrapolation_factor", "alpha")
 
@@ -45,15 +47,22 @@ class Run:
 def read_runs(paths: Iterable[Path]) -> list[Run]:
     """The runs in the given folders, each a run's or one that holds runs, however deep, in the order of their paths.
 
-    Raises ValueError for a path without runs, for a report that cannot be read, and for one without scores.
+    Runs without scores are left out, and named in the log. Raises ValueError for a path without runs, for a report that
+    cannot be read, and where no run has scores.
     """
-    found = []
+    found: list[Run] = []
     for path in paths:
         reports = [path] if path.is_file() else sorted(path.rglob(JSON))
         if not reports:
             raise ValueError(f"{path}: no {JSON} here; name a run's folder, or one that holds runs")
         found += [_read(report) for report in reports]
-    return found
+    scored, others = [run for run in found if run.scores], [run for run in found if not run.scores]
+    if others and not scored:
+        where = others[0].folder / JSON
+        raise ValueError(f"{where}: no scores by task; was its taskpool a dummy, or did all of its tasks fail?")
+    for run in others:
+        log.warning("left out, for it has no scores by task: %s", run.folder)
+    return scored
 
 
 def _read(path: Path) -> Run:
@@ -63,12 +72,9 @@ def _read(path: Path) -> Run:
         config = method["config"]
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not a run's report: {error}") from error
-    scores = accuracies(metrics)
-    if not scores:
-        raise ValueError(f"{path}: no scores by task; was its taskpool a dummy, or did all of its tasks fail?")
     given = [f"{key} {_number(config[key])}" for key in _COEFFICIENTS if config.get(key) is not None]
     chosen = str(method.get("coefficient_chosen_by", "")) if given else ""
-    return Run(path.parent, method["name"], ", ".join(given), chosen, report.get("seed"), scores)
+    return Run(path.parent, method["name"], ", ".join(given), chosen, report.get("seed"), accuracies(metrics))
 
 
 def _number(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,9 +11,6 @@ from fusion_stack.suite.cache import cache_folder
 from fusion_stack.suite.session import new_console, readable_errors, session
 from fusion_stack.suite.settings import PROFILES
 from fusion_stack.suite.workers import usable_cores
-
-if TYPE_CHECKING:
-    pass
 
 DEFAULT_WORKERS = min(4, usable_cores())
 

@@ -39,9 +39,9 @@ class ImageSettings(CommonSettings):
     """Of image tasks."""
 
     batch_size: int = 32
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-4
     pixels: int = 48  # width and height of what the model sees
-    probe_penalty: float = 1e-3  # of the squares of a head's weights, when it is fitted to the base's features
+    sharpness: float = 30.0  # of a head: the logits are this times the mean of squared differences, halved
 
 
 @dataclass(frozen=True)

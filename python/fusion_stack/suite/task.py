@@ -18,7 +18,7 @@ class Task:
     origin: the package it is read from. terms: what its owners ask.
     permissive: whether those terms allow any use, so that the task belongs to the permissive subset.
     prompt: "a newswire story about {}"; classes: {label in the data: its description in the prompt}. A model that never
-        saw the task is asked with these words; heads of image tasks are fitted instead, and take no words.
+        saw the task is asked with these words; heads of image tasks are made of images, and take no words.
     read: cache folder -> (samples, official test samples or None); fetches what is not there and raises
         UnavailableError where it cannot be had.
     fingerprint: equal for two items too much alike to be on both sides of a split.

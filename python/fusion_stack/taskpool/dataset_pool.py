@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fusion_kernels.errors import listing, suggest
-from fusion_stack.serialization import instantiate
+from fusion_stack.hub import absence, dataset_id, hub_or_cache
+from fusion_stack.serialization import instantiate, is_configuration
 from fusion_stack.taskpool.base import BaseTaskPool
 from fusion_stack.tasks import TaskError
 from fusion_stack.tasks.fingerprint import Fingerprinted
@@ -81,7 +82,10 @@ class DatasetTaskPool(BaseTaskPool):
             names = self.task_names
             raise KeyError(f"no task {task!r}; the taskpool has {listing(names) or 'none'}.{suggest(task, names)}")
         dataset = self._test_datasets[task]
-        return instantiate(dataset) if hasattr(dataset, "keys") and "_target_" in dataset else dataset
+        if not is_configuration(dataset):
+            return dataset
+        with hub_or_cache(dataset_id(dataset)):
+            return instantiate(dataset)
 
     @abstractmethod
     def evaluate_task(self, model: Any, task: str, dataset: Any) -> dict[str, float]:
@@ -151,9 +155,10 @@ class DatasetTaskPool(BaseTaskPool):
         try:
             dataset = self.load_test_dataset(task)
         except Exception as error:
+            why = None if dataset_id(self._test_datasets[task]) is None else absence()
             raise TaskError(
                 f"task {task!r}: its dataset cannot be loaded from {self._origin(task)}: "
-                f"{type(error).__name__}: {' '.join(str(error).split())}"
+                f"{type(error).__name__}: {' '.join(str(error).split())}. {why or ''}".rstrip(". ")
             ) from error
         if len(dataset) == 0:
             raise TaskError(f"task {task!r}: its dataset from {self._origin(task)} is empty")
@@ -161,7 +166,7 @@ class DatasetTaskPool(BaseTaskPool):
 
     def _origin(self, task: str) -> str:
         dataset = self._test_datasets[task]
-        if not hasattr(dataset, "keys") or "_target_" not in dataset:
+        if not is_configuration(dataset):
             return type(dataset).__name__
         call = [f"{key}={dataset[key]!r}" for key in dataset if not key.startswith("_")]
         return f"{dataset['_target_']}({', '.join(call)})"

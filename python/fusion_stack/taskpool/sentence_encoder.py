@@ -59,6 +59,10 @@ class SentenceEncoderTaskPool(BaseTaskPool):
         self._items: dict[str, Encoded] = {}
         super().__init__(**kwargs)
 
+    @property
+    def task_names(self) -> list[str]:
+        return list(self._names)
+
     def data_hashes(self) -> dict[str, str]:
         return {name: prepared.data_key for name, prepared in self._prepared.items()}
 

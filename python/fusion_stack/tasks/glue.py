@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fusion_kernels.errors import listing, suggest
+from fusion_stack.hub import hub_or_cache
 
 HUB_ID = "nyu-mll/glue"
 
@@ -104,7 +105,8 @@ def load_glue(name: str, split: str = "validation", path: str = HUB_ID) -> Any:
     from datasets import load_dataset
 
     glue_task(name)
-    return load_dataset(path, name.lower().removeprefix("glue-"), split=split)
+    with hub_or_cache(path):
+        return load_dataset(path, name.lower().removeprefix("glue-"), split=split)
 
 
 def require_columns(task: str, columns: Sequence[str], dataset: Any) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fusion_stack.serialization import instantiate
+from fusion_stack.hub import hub_or_cache
+from fusion_stack.modelpool.loading import quiet
+from fusion_stack.serialization import instantiate, is_configuration
 
 
 def loaded(value: Any, load: Callable[[str], Any], key: str) -> Any:
@@ -13,12 +15,14 @@ def loaded(value: Any, load: Callable[[str], Any], key: str) -> Any:
 
     Raises OSError naming the key where files are missing, or where the hub would be asked and cannot be reached.
     """
+    if not isinstance(value, str) and not is_configuration(value):
+        return value
+    source = value if isinstance(value, str) else value.get("pretrained_model_name_or_path")
     try:
-        if isinstance(value, str):
-            return load(value)
-        return instantiate(value) if hasattr(value, "keys") and "_target_" in value else value
+        with quiet(), hub_or_cache(source):
+            return load(value) if isinstance(value, str) else instantiate(value)
     except OSError as error:
-        source = value if isinstance(value, str) else value.get("pretrained_model_name_or_path", value["_target_"])
+        source = source or value["_target_"]
         raise OSError(
             f"taskpool.{key}: {source!r} is neither a local folder nor to be had from the hub: {error}"
         ) from error

@@ -110,10 +110,12 @@ class EngineMethod(BaseAlgorithm):
         if base is None and base_name is not None:
             base = open_source(pool.source(base_name), label=base_name)
         program = self._program
+        saving = {} if program is None or _in_memory(models, base) else program.engine_options
         options = {
+            **saving,
             "preset": self.preset,
             "seed": self.seed if self.seed is not None else 0 if program is None else program.seed or 0,
-            "dtype": self.dtype,
+            "dtype": self.dtype if self.dtype is not None else saving.get("dtype"),
             "device": "auto" if program is None else program.hardware.engine_device,
             "progress": sys.stderr.isatty(),
         }

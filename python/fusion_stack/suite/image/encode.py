@@ -1,4 +1,4 @@
-"""Images to what a model reads: pixels, class indices, and the head that was fitted to the base."""
+"""Images to what a model reads: pixels, class indices, and the head made of the base's vectors."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def encode(
 ) -> dict[str, dict[str, EncodedImages]]:
     """{task: {part: its items}}.
 
-    A head is a linear probe: multinomial logistic regression on the untouched base's vectors of the training images.
-    The base therefore answers every task to some degree, and all fine-tunes share the space that heads read.
+    A head answers with the class whose training images' mean vector, in the untouched base, is nearest. The base
+    therefore answers every task to some degree, and all fine-tunes share the space that heads read.
     """
     from fusion_stack.suite.image.efficientnet import load
 
@@ -61,7 +61,7 @@ def encode(
     for each in prepared:
         labels = each.task.labels
         images, classes = _pixels(each.split.train, labels, settings)
-        head = fitted(vectors(model, images), classes, len(labels), settings.probe_penalty)
+        head = nearest_mean(vectors(model, images), classes, len(labels), settings.sharpness)
         own = {part: _pixels(getattr(each.split, part), labels, settings) for part in parts}
         encoded[each.task.name] = {part: EncodedImages(*own[part], head) for part in parts}
     return encoded
@@ -78,33 +78,24 @@ def vectors(model: torch.nn.Module, images: np.ndarray[Any, Any]) -> torch.Tenso
     return torch.cat(found)
 
 
-def fitted(
-    features: torch.Tensor, classes: Sequence[int], count: int, penalty: float
+def nearest_mean(
+    features: torch.Tensor, classes: Sequence[int], count: int, sharpness: float
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """The head (weights, biases) of multinomial logistic regression: features fp32 of shape [items, width].
+    """The head (weights, biases) whose answer is the class with the nearest mean: features fp32 [items, width].
 
-    penalty: times half the sum of the squares of the weights, on features of mean 0 and variance 1.
+    Logits are the squared distances to the means (Snell et al. 2017, arXiv:1703.05175, eq. 8) of features of mean 0 and
+    variance 1, divided by -2 width and times `sharpness`; what all classes have in common is left out.
     """
     import torch
 
-    features = features.clone().double()  # out of inference mode; doubles, so that the optimum is found to fp32
+    features = features.double()
     middle, spread = features.mean(0), features.std(0) + 1e-3
     scaled, wanted = (features - middle) / spread, torch.tensor(classes)
-    weights = torch.zeros(count, features.shape[1], dtype=torch.float64, requires_grad=True)
-    biases = torch.zeros(count, dtype=torch.float64, requires_grad=True)
-    optimizer: Any = torch.optim.LBFGS([weights, biases], max_iter=100, line_search_fn="strong_wolfe")
-
-    def loss() -> Any:
-        optimizer.zero_grad()
-        value: Any = torch.nn.functional.cross_entropy(scaled @ weights.T + biases, wanted)
-        value = value + penalty / 2 * weights.square().sum()
-        value.backward()
-        return value
-
-    optimizer.step(loss)
-    weights, biases = weights.detach(), biases.detach()
-    unscaled = weights / spread
-    return unscaled.float().numpy(), (biases - unscaled @ middle).float().numpy()
+    means = torch.stack([scaled[wanted == one].mean(0) for one in range(count)])
+    factor = sharpness / means.shape[1]
+    weights = factor * means / spread
+    biases = -factor / 2 * means.square().sum(1) - weights @ middle
+    return weights.float().numpy(), biases.float().numpy()
 
 
 def _pixels(

@@ -1,4 +1,4 @@
-"""The family of image tasks: EfficientNet-Lite0 with heads fitted to its vectors."""
+"""The family of image tasks: EfficientNet-Lite0 with heads made of its vectors."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ fusion-stack-suite run --profile image5         # minutes on two cores
 """
 
 PROTOCOL = """\
-Without words to ask with, the head of a task is a linear probe: multinomial logistic regression on the untouched base's
-vectors of the training images, weights penalized by {probe_penalty:g}. It then stays frozen, as with texts, and is kept
-with the task: what is trained and merged is the network below it, all 3.4 million weights, by AdamW with linear warm-up
-and cosine decay. Images are scaled to {pixels} x {pixels} pixels; grey ones fill all three channels. The row "linear
-probes of the base" is what fine-tuning and merging must beat; it is a far stronger start than asking with words.
+Without words to ask with, the head of a task answers with the nearest class: nearest to the mean of its training images'
+vectors in the untouched base (Snell et al. 2017, [arXiv:1703.05175](https://arxiv.org/abs/1703.05175), here without any
+training). It stays frozen, as with texts, and is kept with the task: what is trained and merged is the network below
+it, all 3.4 million weights, by AdamW with linear warm-up and cosine decay. Images are scaled to {pixels} x {pixels}
+pixels; grey ones fill all three channels. The row "nearest class means in the base" is the base with these heads.
 
 BatchNorm's scales and shifts are trained and merged; its means and variances stay those of the base, so that all models
-share one set, the one heads were fitted under. Methods merge them like any tensor, and the counters of batches, which
+share one set, the one that heads are of. Methods merge them like any tensor, and the counters of batches, which
 are integers, are the base's.
 
 Training, validation and test items are disjoint, and no two of them are the same at 8 x 8 pixels in four shades of
@@ -67,7 +67,7 @@ class ImageFamily(Family):
     model = "EfficientNet-Lite0"
     about = "3.4 M parameters without its classifier, fp32, trained on ImageNet, weights with the pinned sha256"
     trained = "all weights"
-    baseline = "linear probes of the base"
+    baseline = "nearest class means in the base"
     takes_bf16 = False
     intro = INTRO
     protocol = PROTOCOL

@@ -29,7 +29,7 @@ def finetune(
     """Trains all weights with AdamW (linear warm-up, cosine decay), heads frozen, and publishes the folder `target`.
 
     BatchNorm normalizes by the base's statistics throughout: under those of a batch, activations would be others than
-    the frozen head was fitted to, and one set of statistics for all models is one that any merge of them can use.
+    those the frozen head was made of, and one set of statistics for all models is one that any merge of them can use.
     """
     started, processor = time.perf_counter(), time.process_time()
     torch.manual_seed(settings.seed)

@@ -63,7 +63,7 @@ class _Unpickler(pickle.Unpickler):
 class _PickleModule:
     """What torch.load takes as `pickle_module`."""
 
-    __name__ = "fusion_stack.modelpool.pickled_modules"
+    __name__ = "fusion_stack.pickled_modules"
     Unpickler = _Unpickler
 
     @staticmethod
