@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fusion_stack.suite import page, record
-from fusion_stack.suite.results import best_merge, row_of, summarized
+from fusion_stack.suite.results import Row, best_merge, row_of, summarized
 from fusion_stack.suite.session import INCOMPLETE
 
 ROOT = Path(__file__).parents[2]
@@ -19,10 +19,21 @@ RESULTS = sorted((ROOT / "benchmarks" / "results" / "suite").glob("*.json"))
 def assert_wide_gaps(records: Sequence[Mapping[str, Any]]) -> None:
     """Whether TIES beats task arithmetic and the like is not asserted: it depends on their settings."""
     rows = summarized(records)
+    if page.family_name(records) == "image":
+        return assert_image_gaps(rows)
     zero_shot, individual = row_of(rows, "zero_shot").average, row_of(rows, "individual").average
     assert row_of(rows, "average").average > zero_shot + 5
     assert row_of(rows, "task_arithmetic_0.3").average > zero_shot + 8
     assert best_merge(rows).average < individual + 1
+
+
+def assert_image_gaps(rows: Sequence[Row]) -> None:
+    """Narrower than of texts: class means of the base are a stronger start than words."""
+    zero_shot, individual = row_of(rows, "zero_shot").average, row_of(rows, "individual").average
+    assert row_of(rows, "average").average > zero_shot + 2
+    assert row_of(rows, "task_arithmetic_0.3").average > zero_shot + 2
+    assert best_merge(rows).average < individual + 1
+    assert individual > zero_shot + 8
 
 
 @pytest.mark.suite

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from fusion_stack.modelpool import FinetunedEncoderPool
 from fusion_stack.serialization import instantiate
-from fusion_stack.suite import cli, fetch, items, models, record, settings
+from fusion_stack.suite import cli, fetch, items, settings
 from fusion_stack.suite.cache import cache_folder, sha256_of
 from fusion_stack.suite.fetch import UnavailableError
 from fusion_stack.suite.results import row_of, summarized
@@ -60,8 +60,7 @@ def tiny_suite(cache: Path) -> Iterator[None]:
     files = {"model.safetensors": sha256_of(cache / "suite" / "all-MiniLM-L6-v2" / "model.safetensors")}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FUSION_KERNELS_CACHE", str(cache))
-        for module in (fetch, models, record):  # each holds the name of its own
-            patch.setattr(module, "BASE_FILES", files)
+        patch.setattr(fetch, "BASE_FILES", files)
         patch.setitem(settings.PROFILES, "tiny", TINY)
         for task in (made_up("crops", "wheat", "corn"), made_up("fuels", "oil", "gas")):
             patch.setitem(TASKS, task.name, task)

@@ -34,7 +34,7 @@ class FinetunedEncoderPool(SentenceEncoderPool):
         from fusion_stack.suite.settings import profile_of
         from fusion_stack.suite.tasks import known
 
-        self._profile = profile_of(profile)
+        self._profile = profile_of(profile, family="text")
         self._profile_name, self._seed, self._tasks = profile, seed, tasks
         names = known(list(self._profile.tasks if tasks is None else tasks))
         place = f"{profile}-seed{seed or 0}"

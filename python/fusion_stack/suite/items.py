@@ -10,7 +10,7 @@ from pathlib import Path
 from fusion_stack.suite import debian, orange, samples, splits
 from fusion_stack.suite.cache import key_of, publish, read_json, sha256_of
 from fusion_stack.suite.fetch import UnavailableError
-from fusion_stack.suite.settings import Profile, Settings
+from fusion_stack.suite.settings import CommonSettings, Profile
 from fusion_stack.suite.splits import Split, split
 from fusion_stack.suite.task import Task
 from fusion_stack.suite.tasks import TASKS
@@ -31,7 +31,7 @@ class Prepared:
         return key_of(self.task.name, self.task.prompts, self.split.train, self.split.validation, self.split.test)
 
 
-def prepare(task: Task, cache: Path, settings: Settings) -> Prepared:
+def prepare(task: Task, cache: Path, settings: CommonSettings) -> Prepared:
     """Reads a task's data (fetching it the first time) and draws its items, or finds them drawn already.
 
     Raises UnavailableError, WrongBytesError, TooFewSamplesError.
@@ -39,7 +39,7 @@ def prepare(task: Task, cache: Path, settings: Settings) -> Prepared:
     sizes = {name: getattr(settings, name) for name in ("train_items", "validation_items", "test_items", "seed")}
     folder = cache / "items" / f"{task.name}-{key_of(task.labels, sizes, _source_key(task))}"
     if not (folder / FILE).is_file():
-        drawn = split(*task.read(cache), task.classes, **sizes)
+        drawn = split(*task.read(cache), task.classes, **sizes, fingerprint=task.fingerprint)
         with publish(folder) as unfinished:
             (unfinished / FILE).write_text(json.dumps(asdict(drawn)))
     kept = read_json(folder / FILE)
@@ -48,7 +48,7 @@ def prepare(task: Task, cache: Path, settings: Settings) -> Prepared:
 
 def choose(
     profile: Profile,
-    settings: Settings,
+    settings: CommonSettings,
     cache: Path,
     missing: Callable[[Task, str], None] = lambda task, reason: None,
     tasks: Mapping[str, Task] = TASKS,
@@ -72,6 +72,7 @@ def choose(
 
 def _source_key(task: Task) -> str:
     """Changes with the code that reads and draws, so that no items outlive it."""
-    code = getattr(task.read, "__code__", None)
-    files = [module.__file__ for module in (samples, splits, orange, debian)] + ([code.co_filename] if code else [])
+    functions = [getattr(function, "__code__", None) for function in (task.read, task.fingerprint)]
+    files = [module.__file__ for module in (samples, splits, orange, debian, *task.modules)]
+    files += [code.co_filename for code in functions if code is not None]
     return key_of([sha256_of(Path(file)) for file in files if file is not None])

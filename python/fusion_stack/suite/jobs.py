@@ -8,54 +8,60 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from fusion_stack.suite.encode import Encoded
-from fusion_stack.suite.encoder import encoder_pool
-from fusion_stack.suite.evaluate import evaluate
-from fusion_stack.suite.finetune import finetune
+from fusion_stack.suite.family import Encoded, Family
 from fusion_stack.suite.models import Trained
 from fusion_stack.suite.results import packed
 from fusion_stack.suite.rows import MergeRow, method_of
-from fusion_stack.suite.settings import Settings
+from fusion_stack.suite.settings import CommonSettings
 from fusion_stack.suite.statistics import accuracy, mean
 from fusion_stack.suite.workers import progress_of
 
 Items = Mapping[str, Encoded]
 
 
-def train(index: int, base: Path, target: Path, data: list[Encoded], settings: Settings, bf16: bool) -> None:
+def train(
+    index: int, family: Family, base: Path, target: Path, data: list[Encoded], settings: CommonSettings, bf16: bool
+) -> None:
     """Job: one fine-tune; progress is steps done."""
     messages: Any = import_module("transformers.utils.logging")
     messages.disable_progress_bar()  # of writing one file
-    finetune(base, target, data, settings, bf16=bf16, progress=progress_of(index))
+    family.finetune(base, target, data, settings, bf16=bf16, progress=progress_of(index))
 
 
-def answer(index: int, folder: Path, test: Items, bf16: bool) -> tuple[dict[str, list[bool]], float]:
+def answer(index: int, family: Family, folder: Path, test: Items, bf16: bool) -> tuple[dict[str, list[bool]], float]:
     """Job: hits of one model folder, and CPU-seconds; progress is items answered."""
     started = time.process_time()
-    pool = encoder_pool(folder)
-    encoder = pool.load_pretrained_model().eval()
-    hits = evaluate(pool, encoder, test, autocast=_bf16(bf16), progress=progress_of(index))
+    pool = family.pool(folder)
+    model = pool.load_pretrained_model().eval()
+    hits = family.evaluate(pool, model, test, autocast=_bf16(bf16), progress=progress_of(index))
     return hits, time.process_time() - started
 
 
 def merge_and_answer(
-    index: int, row: MergeRow, trained: Trained, validation: Items, test: Items, seed: int, bf16: bool
+    index: int,
+    family: Family,
+    row: MergeRow,
+    trained: Trained,
+    validation: Items,
+    test: Items,
+    seed: int,
+    bf16: bool,
 ) -> dict[str, Any]:
     """Job: the row's record. Its coefficient is chosen on validation items; progress is items answered."""
     started = time.process_time()
-    pool = encoder_pool(trained.base, trained.models)
+    pool = family.pool(trained.base, trained.models)
     how: Any = {"autocast": _bf16(bf16), "progress": progress_of(index)}
     choices = row.choices()
     tried: dict[float, float] = {}
     if row.coefficient is not None:
         for value, overrides in choices:
             assert value is not None
-            hits = evaluate(pool, _merged(overrides, pool, seed)[0], validation, **how)
+            hits = family.evaluate(pool, _merged(overrides, pool, seed)[0], validation, **how)
             tried[value] = mean([accuracy(one) for one in hits.values()])
         choices = [max(choices, key=lambda choice: tried[choice[0] or 0.0])]
     (value, overrides), *_ = choices
     model, seconds = _merged(overrides, pool, seed)
-    hits = evaluate(pool, model, test, **how)
+    hits = family.evaluate(pool, model, test, **how)
     record = record_of(row.name, row.label, row.setting, "merge", hits, time.process_time() - started)
     record |= {"command": " ".join(overrides), "merge_seconds": round(seconds, 3)}
     if row.coefficient is not None:
@@ -85,8 +91,12 @@ def record_of(
 
 def answers_needed(row: MergeRow, validation: Items, test: Items) -> int:
     """How many items `merge_and_answer` will report."""
-    tried = len(row.candidates)
-    return tried * sum(len(one.tokens) for one in validation.values()) + sum(len(one.tokens) for one in test.values())
+    return len(row.candidates) * count(validation) + count(test)
+
+
+def count(items: Items) -> int:
+    """Items of all tasks together."""
+    return sum(len(one.classes) for one in items.values())
 
 
 def _bf16(enabled: bool) -> Callable[[], Any]:

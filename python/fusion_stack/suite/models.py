@@ -6,11 +6,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from fusion_stack.suite import encode, encoder, finetune
+from fusion_stack.suite import finetune
 from fusion_stack.suite.cache import key_of, publish, read_json, sha256_of
-from fusion_stack.suite.fetch import BASE_FILES
+from fusion_stack.suite.family import Family
 from fusion_stack.suite.items import Prepared
-from fusion_stack.suite.settings import Profile, Settings
+from fusion_stack.suite.settings import CommonSettings, Profile
 
 RECORD = "trained.json"
 
@@ -24,15 +24,17 @@ class Trained:
     joint: Path | None = None
 
 
-def model_folder(cache: Path, prepared: list[Prepared], settings: Settings, *, bf16: bool) -> Path:
+def model_folder(
+    cache: Path, family: Family, prepared: list[Prepared], settings: CommonSettings, *, bf16: bool
+) -> Path:
     """Where the model trained on these items lies. The key changes with base, data, settings, versions and code."""
     import torch
     import transformers
 
     versions = {"torch": torch.__version__, "transformers": transformers.__version__, "bf16": bf16}
-    code = [sha256_of(Path(str(module.__file__))) for module in (encode, encoder, finetune)]
+    code = [sha256_of(Path(str(module.__file__))) for module in family.code]
     data = [each.data_key for each in prepared]
-    key = key_of(BASE_FILES["model.safetensors"], data, settings.as_dict(), versions, code)
+    key = key_of(family.weights_sha256, data, settings.as_dict(), versions, code)
     name = prepared[0].task.name if len(prepared) == 1 else "joint"
     return cache / "finetuned" / f"{name}-{key}"
 

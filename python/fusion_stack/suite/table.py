@@ -81,9 +81,9 @@ def findings(rows: Sequence[Row], test_items: int, seeds: int) -> list[str]:
     """
     best, zero, own = best_merge(rows), row_of(rows, "zero_shot"), row_of(rows, "individual")
     plain = next((f"plain average {row.average:.1f} %, " for row in rows if row.name == "average"), "")
-    tasks = len(own.accuracies)
+    tasks, start = len(own.accuracies), "zero-shot" if zero.label == "zero-shot base" else zero.label
     said = [
-        f"One merged model does all {tasks} tasks: zero-shot {zero.average:.1f} %, {plain}best merge "
+        f"One merged model does all {tasks} tasks: {start} {zero.average:.1f} %, {plain}best merge "
         f"{best.average:.1f} % ({best.title}), {tasks} separate fine-tunes {own.average:.1f} %."
     ]
     if best.gain is not None and best.gain_error is not None:

@@ -53,7 +53,7 @@ class SentenceEncoderTaskPool(BaseTaskPool):
             raise ValueError(
                 f"split {quoted(split)}: expected one of {listing(PARTS)}; training items are not tested on"
             )
-        self._profile = profile_of(profile)
+        self._profile = profile_of(profile, family="text")
         self._names = known(list(self._profile.tasks if tasks is None else tasks))
         self._prepared: dict[str, Any] = {}
         self._items: dict[str, Encoded] = {}
@@ -108,6 +108,7 @@ class SentenceEncoderTaskPool(BaseTaskPool):
         from fusion_stack.suite.encode import encode
         from fusion_stack.suite.fetch import UnavailableError, fetch_base
         from fusion_stack.suite.items import prepare
+        from fusion_stack.suite.settings import Settings
         from fusion_stack.suite.tasks import TASKS
 
         cache, settings = cache_folder(), self._profile.with_seed(self.seed or 0)
@@ -120,6 +121,7 @@ class SentenceEncoderTaskPool(BaseTaskPool):
                     errors[name] = {"error": str(error)}
                     log.warning("no data for %s: %s", name, error)
         if new:
+            assert isinstance(settings, Settings)  # the profile is of texts
             encoded = encode(list(new.values()), fetch_base(cache), settings, [self.split])
             self._items |= {name: parts[self.split] for name, parts in encoded.items()}
             self._prepared |= new
