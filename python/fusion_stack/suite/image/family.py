@@ -40,8 +40,8 @@ PROTOCOL = """\
 Without words to ask with, the head of a task answers with the nearest class: nearest to the mean of its training
 images' vectors in the untouched base (Snell et al. 2017, [arXiv:1703.05175](https://arxiv.org/abs/1703.05175), here
 without any training). It stays frozen, as with texts, and is kept with the task: what is trained and merged is the
-network below it, all 3.4 million weights, by AdamW with linear warm-up and cosine decay. Images are scaled to
-{pixels} x {pixels} pixels; grey ones fill all three channels. The row "nearest class means in the base" is the base with these
+network below it, all 3.4 million weights, by AdamW with linear warm-up and cosine decay. Images are scaled to {pixels}
+x {pixels} pixels; grey ones fill all three channels. The row "nearest class means in the base" is the base with these
 heads.
 
 BatchNorm's scales and shifts are trained and merged; its means and variances stay those of the base, so that all models
