@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.gpu.__main__ import OVERRAN, ended, merge_line  # noqa: E402
+from tests.gpu.__main__ import OVERRAN, ended, merge_line  # noqa: E402 -- tests are on the path, the project is not before the line above
 
 HANGS = "import subprocess, sys; p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); p.wait()"
 
